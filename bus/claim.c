@@ -1,0 +1,147 @@
+#include <errno.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <time.h>
+
+#include "bus/claim.h"
+#include "bus/error.h"
+#include "bus/trust.h"
+
+/* semctl(2) leaves this to its callers. */
+union argument {
+        int value;
+        struct semid_ds *status;
+};
+
+int claim_create(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr) {
+        struct semid_ds status;
+        int id, r = 0;
+
+        /* Linux makes new semaphores 0, so there is nothing to set and no moment to set it in. */
+        id = semget(expect->key, 1, IPC_CREAT | IPC_EXCL | 0600);
+        if (id < 0) {
+                return error_set(reterr, -errno,
+                                 errno == EEXIST
+                                         ? "%s: key 0x%08x is taken by another semaphore (%s)"
+                                         : "%s: cannot make its claim, semaphore key 0x%08x "
+                                           "(%s); see 'ipcs -ls', raise kernel.sem or remove "
+                                           "old sets",
+                                 expect->what, (unsigned) expect->key, strerror(errno));
+        }
+        if (semctl(id, 0, IPC_STAT, (union argument){.status = &status}) < 0) {
+                r = -errno;
+        } else {
+                status.sem_perm.uid = expect->uid;
+                if (expect->gid != (gid_t) -1) {
+                        status.sem_perm.gid = expect->gid;
+                }
+                status.sem_perm.mode = (unsigned short) expect->mode;
+                r = semctl(id, 0, IPC_SET, (union argument){.status = &status}) < 0 ? -errno : 0;
+        }
+        if (r < 0) {
+                (void) semctl(id, 0, IPC_RMID);
+                return error_set(reterr, r, "%s: cannot set up its claim (%s)", expect->what,
+                                 strerror(-r));
+        }
+        *ret_id = id;
+        return 0;
+}
+
+int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr) {
+        struct semid_ds status;
+        int id;
+
+        id = semget(expect->key, 0, 0);
+        if (id < 0) {
+                return error_set(reterr, -errno, "%s: no claim has semaphore key 0x%08x",
+                                 expect->what, (unsigned) expect->key);
+        }
+        if (expect->id >= 0 && id != expect->id) {
+                return error_set(reterr, -EIDRM,
+                                 "%s: key 0x%08x leads to semaphore set %d instead of %d",
+                                 expect->what, (unsigned) expect->key, id, expect->id);
+        }
+        if (semctl(id, 0, IPC_STAT, (union argument){.status = &status}) < 0) {
+                return error_set(reterr, errno == EINVAL ? -EIDRM : -errno,
+                                 "%s: its claim cannot be looked at (%s)", expect->what,
+                                 strerror(errno));
+        }
+        if (!trust_creator(status.sem_perm.cuid)) {
+                return error_set(
+                        reterr, -EPERM,
+                        "%s: its claim was created by %s, who is not trusted; name that user "
+                        "in SLIPRING_TRUST if it should be",
+                        expect->what, error_user(status.sem_perm.cuid));
+        }
+        if (status.sem_nsems != 1 || status.sem_perm.uid != expect->uid ||
+            (expect->gid != (gid_t) -1 && status.sem_perm.gid != expect->gid) ||
+            (status.sem_perm.mode & 0777u) != expect->mode) {
+                return error_set(
+                        reterr, -EBADMSG,
+                        "%s: its claim was changed to owner %u, group %u, mode %04o from %u, "
+                        "%u, %04o",
+                        expect->what, status.sem_perm.uid, status.sem_perm.gid,
+                        status.sem_perm.mode & 0777u, expect->uid, expect->gid, expect->mode);
+        }
+        *ret_id = id;
+        return 0;
+}
+
+int claim_acquire(int id, uint64_t deadline_ns) {
+        /* Wait for zero and make it one, as one step. Without a deadline neither part may block. */
+        short flag = deadline_ns ? 0 : IPC_NOWAIT;
+        struct sembuf take[] = {
+                {.sem_num = 0, .sem_op = 0, .sem_flg = flag},
+                {.sem_num = 0, .sem_op = 1, .sem_flg = (short) (flag | SEM_UNDO)},
+        };
+        struct timespec left, *timeout = NULL;
+        uint64_t now;
+
+        if (deadline_ns && deadline_ns != SLIPRING_FOREVER) {
+                now = slipring_now_ns();
+                now = deadline_ns > now ? deadline_ns - now : 0;
+                left.tv_sec = (time_t) (now / UINT64_C(1000000000));
+                left.tv_nsec = (long) (now % UINT64_C(1000000000));
+                timeout = &left;
+        }
+        if (semtimedop(id, take, 2, timeout) == 0) {
+                return 0;
+        }
+        switch (errno) {
+        case EAGAIN:
+                return deadline_ns ? -ETIMEDOUT : -EBUSY;
+        case EINVAL:
+                /* A set that is gone for longer than a wait. */
+                return -EIDRM;
+        default:
+                return -errno;
+        }
+}
+
+void claim_release(int id) {
+        struct sembuf give = {.sem_num = 0, .sem_op = -1, .sem_flg = IPC_NOWAIT | SEM_UNDO};
+
+        /* Fails only if the set is gone, and with it the claim. */
+        (void) semop(id, &give, 1);
+}
+
+pid_t claim_holder(int id) {
+        int value, pid;
+
+        value = semctl(id, 0, GETVAL);
+        if (value < 0) {
+                return errno == EINVAL ? -EIDRM : -errno;
+        }
+        if (value == 0) {
+                return 0;
+        }
+        /* The pid is that of the last successful operation, perhaps a release; it is the holder's
+         * only if the value was 1 on both sides of the look. */
+        pid = semctl(id, 0, GETPID);
+        value = semctl(id, 0, GETVAL);
+        if (value < 0 || pid < 0) {
+                return -EIDRM;
+        }
+        return value == 1 ? pid : 0;
+}

@@ -1,0 +1,58 @@
+#ifndef SLIPRING_BUS_CLAIM_H
+#define SLIPRING_BUS_CLAIM_H
+
+#include <sys/types.h>
+
+#include "bus/segment.h"
+
+/*
+ * A claim: who may publish to a topic (or manage a bus), one at a time, released by the kernel
+ * however the holder dies.
+ *
+ * It is one System V semaphore, 0 while free and 1 while held, taken with SEM_UNDO. It has a set of
+ * its own, since any SETVAL or SETALL on a set makes the kernel forget its SEM_UNDO records:
+ * neither is ever used. Alter permission means may claim, read permission may ask who does. A core
+ * dump delays the release until it is written.
+ */
+
+/*
+ * claim_create() - make a claim, free
+ * @ret_id:     set on success
+ * @expect:     key, owner, group and mode
+ *
+ * Return: 0, -EEXIST if the key is taken, -ENOSPC if the machine's limit of semaphores is reached.
+ */
+int claim_create(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr);
+
+/*
+ * claim_find() - find a claim by key and check it
+ * @ret_id:     set on success
+ *
+ * Return: 0, -ENOENT if no set has the key, else as segment_check().
+ */
+int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr);
+
+/*
+ * claim_acquire() - take a claim
+ * @id:         semaphore id
+ * @deadline_ns: 0 not to wait, else the absolute CLOCK_MONOTONIC time until which to stand by
+ *
+ * Return: 0, -EBUSY if it is held and @deadline_ns is 0, -ETIMEDOUT, -EINTR if a signal handler
+ * ran, -EIDRM if the claim was removed, -EACCES, -ENOSPC if the kernel has no room for its undo
+ *         record.
+ */
+int claim_acquire(int id, uint64_t deadline_ns);
+
+/*
+ * claim_release() - give a claim back
+ */
+void claim_release(int id);
+
+/*
+ * claim_holder() - who holds a claim
+ *
+ * Return: the holder's pid, 0 for nobody, -EIDRM if the claim is gone, -EACCES.
+ */
+pid_t claim_holder(int id);
+
+#endif

@@ -1,0 +1,37 @@
+/*
+ * Failures in words. An errno tells a program what to do next; the sentence beside it tells a
+ * person which object is meant and what to do about it.
+ */
+
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "bus/error.h"
+
+int error_set(struct slipring_error *reterr, int code, const char *format, ...) {
+        va_list arguments;
+
+        if (!reterr) {
+                return code;
+        }
+        reterr->code = code;
+        va_start(arguments, format);
+        /* A sentence that does not fit is cut; nothing is decided by its end. */
+        (void) vsnprintf(reterr->text, sizeof(reterr->text), format, arguments);
+        va_end(arguments);
+        return code;
+}
+
+const char *error_user(unsigned uid) {
+        static _Thread_local char text[64];
+        char buffer[4096];
+        struct passwd entry, *found = NULL;
+
+        if (getpwuid_r((uid_t) uid, &entry, buffer, sizeof(buffer), &found) == 0 && found) {
+                (void) snprintf(text, sizeof(text), "%s", found->pw_name);
+        } else {
+                (void) snprintf(text, sizeof(text), "uid %u", uid);
+        }
+        return text;
+}

@@ -1,0 +1,305 @@
+/*
+ * The ring: one writer, any number of readers that never write, no locks.
+ *
+ * Each slot has a stamp: 2m-1 while message m is written into it, 2m once m is whole. A reader
+ * looks at the stamp, reads, and looks again; only if it was 2m both times is the message good. It
+ * never waits for an odd stamp, so a writer that is stopped or dead in the middle blocks nobody.
+ * head is the number of the newest whole message. The orderings are named here as in
+ * docs/memory-ordering.md.
+ */
+
+#include <errno.h>
+
+#include <slipring/subscriber.h>
+
+#include "bus/ring.h"
+#include "bus/wake.h"
+
+/* --- writer --- */
+
+static void writer_step(struct ring_writer *writer) {
+        writer->head++;
+        writer->index = writer->index + 1 == writer->ring.depth ? 0 : writer->index + 1;
+}
+
+static void writer_wake(struct ring_writer *writer) {
+        struct layout_words *words = writer->ring.words;
+
+        writer->need = wake_send(&words->wake, writer->waiters) >= writer->waiters;
+        /* relaxed: a statistic, and this is its only writer. */
+        atomic_store_explicit(&words->wakeups,
+                              atomic_load_explicit(&words->wakeups, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
+void ring_writer_takeover(struct ring_writer *writer) {
+        struct ring *ring = &writer->ring;
+        struct layout_words *words = ring->words;
+        uint64_t stamp;
+
+        /* claim.handover: taking the claim was a full barrier; relaxed loads see all that the
+         * predecessor stored. */
+        writer->head = atomic_load_explicit(&words->head, memory_order_relaxed);
+        writer->index = (uint32_t) ((writer->head + 1) % ring->depth);
+        stamp = atomic_load_explicit(&ring_slot(ring, writer->index)->stamp, memory_order_relaxed);
+        if (stamp == 2 * (writer->head + 1)) {
+                /* Finished but not announced: it died between the even stamp and head. */
+                writer_step(writer);
+                /* head.publish: the message, by way of the claim, before its number. */
+                atomic_store_explicit(&words->head, writer->head, memory_order_release);
+        }
+        writer->epoch = atomic_load_explicit(&words->epoch, memory_order_relaxed) + 1;
+        atomic_store_explicit(&words->epoch, writer->epoch, memory_order_relaxed);
+        writer->open = false;
+        /* wake.word: also if head did not move; the predecessor may have died between the two. */
+        atomic_store_explicit(&words->wake, (uint32_t) writer->head, memory_order_release);
+        writer_wake(writer);
+}
+
+void *ring_writer_begin(struct ring_writer *writer) {
+        struct layout_slot *slot = ring_slot(&writer->ring, writer->index);
+
+        writer->open = true;
+        /* slot.busy: the odd stamp before any byte of the payload. Pairs with the fence in
+         * ring_reader_validate(). */
+        atomic_store_explicit(&slot->stamp, 2 * (writer->head + 1) - 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_release);
+        return slot + 1;
+}
+
+static void clear_pads(const struct ring_writer *writer, uint8_t *payload) {
+        uint32_t i, j;
+
+        for (i = 0; i < writer->pad_count; i++) {
+                const struct ring_range *pad = &writer->pads[i];
+
+                for (j = 0; j < pad->bytes; j++) {
+                        /* relaxed: part of the payload, as in copy_to_slot(). */
+                        atomic_store_explicit((_Atomic uint8_t *) &payload[pad->offset_bytes + j],
+                                              0, memory_order_relaxed);
+                }
+        }
+}
+
+void ring_writer_commit(struct ring_writer *writer,
+                        uint32_t payload_bytes,
+                        uint64_t source_time_ns) {
+        struct layout_words *words = writer->ring.words;
+        struct layout_slot *slot = ring_slot(&writer->ring, writer->index);
+
+        clear_pads(writer, (uint8_t *) (slot + 1));
+        /* relaxed: slot.busy and slot.ready order the slot's words with its payload. */
+        atomic_store_explicit(&slot->source_time_ns, source_time_ns, memory_order_relaxed);
+        atomic_store_explicit(&slot->epoch, writer->epoch, memory_order_relaxed);
+        atomic_store_explicit(&slot->payload_bytes, payload_bytes, memory_order_relaxed);
+        atomic_store_explicit(&slot->encapsulation, LAYOUT_CDR_LE, memory_order_relaxed);
+        atomic_store_explicit(&slot->publish_time_ns, slipring_now_ns(), memory_order_relaxed);
+        writer_step(writer);
+        writer->open = false;
+        /* slot.ready: the whole message before the even stamp. Pairs with the first look at the
+         * stamp in reader_look(). */
+        atomic_store_explicit(&slot->stamp, 2 * writer->head, memory_order_release);
+        /* asleep.clear: cleared before head, never after. A sleeper that sets the flag after this
+         * sees the new head or is seen by the second look below. */
+        if (!writer->asleep) {
+                writer->need = true;
+        } else if (atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
+                atomic_store_explicit(writer->asleep, 0, memory_order_relaxed);
+                writer->need = true;
+        }
+        /* head.publish: the message before its number. */
+        atomic_store_explicit(&words->head, writer->head, memory_order_release);
+        /* wake.word: the number before the word that sleepers compare. */
+        atomic_store_explicit(&words->wake, (uint32_t) writer->head, memory_order_release);
+        /* asleep.dekker: head before the second look at the flag. Pairs with the fence between flag
+         * and look at head in whoever goes to sleep. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (writer->need || atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
+                writer_wake(writer);
+        }
+}
+
+void ring_writer_abandon(struct ring_writer *writer) {
+        /* The stamp stays odd: what the slot held is gone, and what was written is never announced.
+         */
+        writer->open = false;
+}
+
+/* --- reader --- */
+
+void ring_reader_start(struct ring_reader *reader, uint32_t start) {
+        /* head.publish: what is found below this number is whole. */
+        uint64_t head = atomic_load_explicit(&reader->ring.words->head, memory_order_acquire);
+
+        switch (start) {
+        case SLIPRING_START_OLDEST:
+                reader->next = head >= reader->ring.depth ? head - reader->ring.depth + 1 : 1;
+                break;
+        case SLIPRING_START_NEXT:
+                reader->next = head + 1;
+                break;
+        default:
+                reader->next = head ? head : 1;
+                break;
+        }
+        reader->gap = 0;
+}
+
+bool ring_reader_ready(const struct ring_reader *reader) {
+        /* head.publish: pairs with the store in ring_writer_commit(). */
+        return atomic_load_explicit(&reader->ring.words->head, memory_order_acquire) >=
+               reader->next;
+}
+
+static void reader_skip(struct ring_reader *reader, uint64_t to) {
+        reader->missed += to - reader->next;
+        reader->gap += to - reader->next;
+        reader->next = to;
+}
+
+/* Look at message m, which head says is whole. 1 if its slot holds it, 0 if the slot was overtaken.
+ */
+static int reader_look(const struct ring *ring, uint64_t m, struct ring_view *ret_view) {
+        struct layout_slot *slot = ring_slot(ring, (uint32_t) (m % ring->depth));
+        /* slot.ready: the stamp before the message. */
+        uint64_t stamp = atomic_load_explicit(&slot->stamp, memory_order_acquire);
+
+        if (stamp != 2 * m) {
+                return stamp > 2 * m ? 0 : -EBADMSG;
+        }
+        /* relaxed: inside the stamp's window, as the payload. */
+        *ret_view = (struct ring_view){
+                .slot = slot,
+                .payload = slot + 1,
+                .sequence = m,
+                .publish_time_ns =
+                        atomic_load_explicit(&slot->publish_time_ns, memory_order_relaxed),
+                .source_time_ns = atomic_load_explicit(&slot->source_time_ns, memory_order_relaxed),
+                .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
+                .payload_bytes = atomic_load_explicit(&slot->payload_bytes, memory_order_relaxed),
+        };
+        if (ret_view->payload_bytes > ring->payload_bytes ||
+            ret_view->payload_bytes < ring->payload_bytes_min) {
+                /* Torn, or written by someone who does not follow the protocol. */
+                return ring_reader_validate(ret_view) ? -EBADMSG : 0;
+        }
+        return 1;
+}
+
+int ring_reader_next(struct ring_reader *reader, struct ring_view *ret_view, int *tries) {
+        const struct ring *ring = &reader->ring;
+        uint64_t head;
+        int r;
+
+        while ((*tries)-- > 0) {
+                /* head.publish: pairs with the store in ring_writer_commit(). */
+                head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
+                if (reader->next > head) {
+                        return 0;
+                }
+                if (head - reader->next >= ring->depth) {
+                        reader_skip(reader, head - ring->depth + 1);
+                }
+                r = reader_look(ring, reader->next, ret_view);
+                if (r != 0) {
+                        return r;
+                }
+                reader_skip(reader, reader->next + 1);
+        }
+        return -EAGAIN;
+}
+
+int ring_reader_newest(struct ring_reader *reader, struct ring_view *ret_view, int *tries) {
+        const struct ring *ring = &reader->ring;
+        uint64_t head;
+        int r;
+
+        while ((*tries)-- > 0) {
+                /* head.publish: pairs with the store in ring_writer_commit(). */
+                head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
+                if (reader->next > head) {
+                        return 0;
+                }
+                r = reader_look(ring, head, ret_view);
+                if (r != 0) {
+                        return r;
+                }
+        }
+        return -EAGAIN;
+}
+
+bool ring_reader_validate(const struct ring_view *view) {
+        /* slot.busy: every read of the message before the second look at the stamp. Pairs with the
+         * fence in ring_writer_begin(). */
+        atomic_thread_fence(memory_order_acquire);
+        return atomic_load_explicit(&view->slot->stamp, memory_order_relaxed) == 2 * view->sequence;
+}
+
+void ring_reader_accept(struct ring_reader *reader,
+                        const struct ring_view *view,
+                        struct slipring_sample *ret_sample) {
+        reader_skip(reader, view->sequence);
+        if (ret_sample) {
+                *ret_sample = (struct slipring_sample){
+                        .payload_bytes = view->payload_bytes,
+                        .epoch = view->epoch,
+                        .sequence = view->sequence,
+                        .publish_time_ns = view->publish_time_ns,
+                        .source_time_ns = view->source_time_ns,
+                        .missed = reader->gap,
+                };
+        }
+        reader->gap = 0;
+        reader->next++;
+        reader->delivered++;
+}
+
+void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view) {
+        reader_skip(reader, view->sequence + 1);
+}
+
+/* Publish time of message m, 0 if it is not in the ring any more. */
+static uint64_t time_of(const struct ring *ring, uint64_t m) {
+        struct ring_view view;
+
+        if (reader_look(ring, m, &view) != 1 || !ring_reader_validate(&view)) {
+                return 0;
+        }
+        return view.publish_time_ns;
+}
+
+uint64_t ring_newest_time_ns(const struct ring *ring) {
+        int tries;
+
+        for (tries = 0; tries < RING_TRIES_NEWEST; tries++) {
+                /* head.publish: pairs with the store in ring_writer_commit(). */
+                uint64_t head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
+                uint64_t time_ns = head ? time_of(ring, head) : 0;
+
+                if (head == 0 || time_ns) {
+                        return time_ns;
+                }
+        }
+        return 0;
+}
+
+double ring_rate_hz(const struct ring *ring) {
+        /* head.publish: pairs with the store in ring_writer_commit(). */
+        uint64_t head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
+        uint64_t span = ring->depth - 1, newest, oldest = 0;
+
+        span = span > 63 ? 63 : span;
+        span = span >= head ? (head ? head - 1 : 0) : span;
+        newest = head ? time_of(ring, head) : 0;
+        /* The oldest slots are the ones that the publisher overtakes first. */
+        for (; newest && span > 0; span--) {
+                oldest = time_of(ring, head - span);
+                if (oldest) {
+                        break;
+                }
+        }
+        if (span == 0 || !newest || newest <= oldest) {
+                return 0;
+        }
+        return (double) span * 1e9 / (double) (newest - oldest);
+}

@@ -1,0 +1,169 @@
+#ifndef SLIPRING_BUS_RING_H
+#define SLIPRING_BUS_RING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <slipring/sample.h>
+
+#include "bus/layout.h"
+
+/* A mapped ring. Lies in private memory: nothing here is read again from the segment. */
+struct ring {
+        _Atomic uint32_t *state;
+        struct layout_words *words;
+        uint8_t *slots;
+        uint64_t slot_stride_bytes;
+        uint32_t depth;
+        uint32_t payload_bytes;     /* most that a slot holds */
+        uint32_t payload_bytes_min; /* least that a message has: the same in a data segment */
+};
+
+/* Bytes of a payload that must be zero, whatever the publisher left there. */
+struct ring_range {
+        uint32_t offset_bytes;
+        uint32_t bytes;
+};
+
+struct ring_writer {
+        struct ring ring;
+        uint64_t head;            /* own copy: nobody else writes it */
+        uint32_t index;           /* slot of message head + 1 */
+        uint32_t epoch;           /* this takeover's */
+        uint32_t waiters;         /* most that one publish wakes */
+        _Atomic uint32_t *asleep; /* on the wake board; NULL: always wake */
+        const struct ring_range *pads;
+        size_t pad_count;
+        bool need; /* the last wake-up hit the cap: wake again */
+        bool open; /* between ring_writer_begin() and commit or abandon */
+};
+
+/*
+ * ring_writer_takeover() - become the writer of a ring
+ * @writer:     with ring, waiters, asleep and pads set
+ *
+ * Whoever wrote before is dead or has given up; the claim says so. Announces a message that it had
+ * finished, gives the number of one that it had not to the next, counts the takeover and wakes
+ * every sleeper, since the predecessor may have died before it did.
+ */
+void ring_writer_takeover(struct ring_writer *writer);
+
+/*
+ * ring_writer_begin() - start message head + 1
+ * @writer:     a writer with no message open
+ *
+ * Return: the slot's payload.
+ * Context: RT-safe: wait-free, no system call.
+ */
+void *ring_writer_begin(struct ring_writer *writer);
+
+/*
+ * ring_writer_commit() - publish the open message
+ * @writer:             a writer with a message open
+ * @payload_bytes:      its length
+ * @source_time_ns:     the publisher's
+ *
+ * Context: RT-safe: wait-free, one FUTEX_WAKE if somebody sleeps.
+ */
+void ring_writer_commit(struct ring_writer *writer,
+                        uint32_t payload_bytes,
+                        uint64_t source_time_ns);
+
+/*
+ * ring_writer_abandon() - drop the open message; its number goes to the next one
+ */
+void ring_writer_abandon(struct ring_writer *writer);
+
+struct ring_reader {
+        struct ring ring;
+        uint64_t next;      /* number of the sample wanted next */
+        uint64_t delivered; /* all so far: delivered + missed == next - first */
+        uint64_t missed;
+        uint64_t gap; /* missed since the last one delivered */
+};
+
+/* A message that a reader looks at: valid once ring_reader_validate() says so. */
+struct ring_view {
+        struct layout_slot *slot;
+        const void *payload;
+        uint64_t sequence;
+        uint64_t publish_time_ns;
+        uint64_t source_time_ns;
+        uint32_t epoch;
+        uint32_t payload_bytes;
+};
+
+/* Attempts of one call. Each is lost to a publisher that went round the whole ring meanwhile. */
+#define RING_TRIES_NEXT 64
+#define RING_TRIES_NEWEST 3
+
+/*
+ * ring_reader_start() - set where a reader begins
+ * @reader:     with ring set
+ * @start:      enum slipring_start
+ */
+void ring_reader_start(struct ring_reader *reader, uint32_t start);
+
+/*
+ * ring_reader_ready() - is there a number that was neither delivered nor missed?
+ */
+bool ring_reader_ready(const struct ring_reader *reader);
+
+/*
+ * ring_reader_next() - find the next message in order
+ * ring_reader_newest() - find the newest message
+ * @reader:     reader
+ * @ret_view:   the message; its metadata were read inside the stamp's window but are not validated
+ * @tries:      attempts left, counted down; RING_TRIES_NEXT or RING_TRIES_NEWEST to begin with
+ *
+ * Numbers that the ring has overtaken are counted as missed on the way. Newest passes over numbers
+ * only when the view is accepted.
+ *
+ * Return: 1, 0 if there is nothing new, -EAGAIN once no try is left, -EBADMSG if the segment
+ *         contradicts the protocol.
+ * Context: RT-safe: bounded, no system call.
+ */
+int ring_reader_next(struct ring_reader *reader, struct ring_view *ret_view, int *tries);
+int ring_reader_newest(struct ring_reader *reader, struct ring_view *ret_view, int *tries);
+
+/*
+ * ring_reader_validate() - was the message whole from the first look to now?
+ */
+bool ring_reader_validate(const struct ring_view *view);
+
+/*
+ * ring_reader_accept() - count a valid message as delivered
+ * @ret_sample: filled but for payload; may be NULL
+ *
+ * ring_reader_refuse() - count an overtaken message as missed (newest: leave the counts alone)
+ */
+void ring_reader_accept(struct ring_reader *reader,
+                        const struct ring_view *view,
+                        struct slipring_sample *ret_sample);
+void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view);
+
+/*
+ * ring_rate_hz() - rate over the newest samples that the ring holds, at most 64
+ *
+ * Return: messages a second, 0 while fewer than two are readable.
+ */
+double ring_rate_hz(const struct ring *ring);
+
+/*
+ * ring_newest_time_ns() - publish time of the newest sample
+ *
+ * Return: CLOCK_MONOTONIC in nanoseconds, 0 if there is none or it is being overtaken.
+ */
+uint64_t ring_newest_time_ns(const struct ring *ring);
+
+static inline bool ring_retired(const struct ring *ring) {
+        /* state.retired: pairs with the manager's store before it wakes. */
+        return atomic_load_explicit(ring->state, memory_order_acquire) != LAYOUT_STATE_SERVING;
+}
+
+static inline struct layout_slot *ring_slot(const struct ring *ring, uint32_t index) {
+        return (struct layout_slot *) (void *) (ring->slots + index * ring->slot_stride_bytes);
+}
+
+#endif

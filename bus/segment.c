@@ -1,0 +1,231 @@
+/*
+ * System V segments: made by the manager, attached by key by everyone else after a distrustful
+ * look.
+ *
+ * shmget(2) with IPC_CREAT but without IPC_EXCL would silently hand out a stranger's segment, and a
+ * key proves nothing: whoever comes first has it. So creation is exclusive, and attaching compares
+ * everything that the kernel knows with what the directory says, before and after.
+ */
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "bus/error.h"
+#include "bus/probe.h"
+#include "bus/segment.h"
+#include "bus/trust.h"
+
+/* Linux 5.14. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
+#endif
+
+static int
+create_failed(const struct segment_expect *expect, int code, struct slipring_error *reterr) {
+        const char *remedy = "";
+
+        switch (code) {
+        case -EEXIST:
+                return error_set(reterr, code, "%s: key 0x%08x is taken by another segment",
+                                 expect->what, (unsigned) expect->key);
+        case -ENOSPC:
+                remedy = ": the machine's limit of segments or of shared memory is reached; see "
+                         "'ipcs -lm', raise kernel.shmmni or kernel.shmall, or remove old segments";
+                break;
+        case -EINVAL:
+                remedy = ": a segment of that size is above kernel.shmmax; raise it or make depth "
+                         "or "
+                         "the message smaller";
+                break;
+        case -ENOMEM:
+                remedy = ": the machine does not have that much memory; make depth or the message "
+                         "smaller";
+                break;
+        default:
+                break;
+        }
+        return error_set(reterr, code, "%s: cannot make a segment of %llu bytes (%s)%s",
+                         expect->what, (unsigned long long) expect->bytes, strerror(-code), remedy);
+}
+
+static int segment_map(struct segment *segment, int id, uint64_t bytes, bool writable) {
+        void *address = shmat(id, NULL, writable ? 0 : SHM_RDONLY);
+
+        if (address == (void *) -1) {
+                /* An id that was removed and not reused is EINVAL to shmat(2); to our callers both
+                 * mean that the object is gone. */
+                return errno == EINVAL ? -EIDRM : -errno;
+        }
+        /* A child would inherit a writable mapping without the claim; and dumping gigabytes of ring
+         * would hold the claim back for that long. Where the kernel refuses, nothing is unsafe: the
+         * guard word still catches the child. */
+        (void) madvise(address, bytes, MADV_DONTFORK);
+        (void) madvise(address, bytes, MADV_DONTDUMP);
+        *segment = (struct segment){.id = id, .address = address, .bytes = bytes};
+        return 0;
+}
+
+int segment_create(struct segment *ret_segment,
+                   const struct segment_expect *expect,
+                   struct slipring_error *reterr) {
+        struct shmid_ds status;
+        int id, r;
+
+        if (expect->bytes > SIZE_MAX) {
+                return create_failed(expect, -EINVAL, reterr);
+        }
+        /* Nobody else may look before the owner is set. */
+        id = shmget(expect->key, (size_t) expect->bytes, IPC_CREAT | IPC_EXCL | 0600);
+        if (id < 0) {
+                return create_failed(expect, -errno, reterr);
+        }
+        r = segment_map(ret_segment, id, expect->bytes, true);
+        if (r == 0 && shmctl(id, IPC_STAT, &status) < 0) {
+                r = -errno;
+        }
+        if (r == 0) {
+                status.shm_perm.uid = expect->uid;
+                if (expect->gid != (gid_t) -1) {
+                        status.shm_perm.gid = expect->gid;
+                }
+                status.shm_perm.mode = (unsigned short) expect->mode;
+                r = shmctl(id, IPC_SET, &status) < 0 ? -errno : 0;
+        }
+        if (r < 0) {
+                segment_detach(ret_segment);
+                (void) shmctl(id, IPC_RMID, NULL);
+                return error_set(reterr, r, "%s: cannot set up a new segment (%s)", expect->what,
+                                 strerror(-r));
+        }
+        return 0;
+}
+
+static int differs(const struct segment_expect *expect,
+                   const struct shmid_ds *status,
+                   struct slipring_error *reterr) {
+        unsigned mode = status->shm_perm.mode & 0777;
+
+        if (status->shm_segsz != expect->bytes) {
+                return error_set(reterr, -EBADMSG, "%s: its segment has %zu bytes instead of %llu",
+                                 expect->what, (size_t) status->shm_segsz,
+                                 (unsigned long long) expect->bytes);
+        }
+        if (mode != expect->mode || status->shm_perm.uid != expect->uid ||
+            (expect->gid != (gid_t) -1 && status->shm_perm.gid != expect->gid)) {
+                return error_set(
+                        reterr, -EBADMSG,
+                        "%s: its segment was changed to owner %u, group %u, mode %04o from "
+                        "%u, %u, %04o; the bus manager replaces it when it runs",
+                        expect->what, status->shm_perm.uid, status->shm_perm.gid, mode, expect->uid,
+                        expect->gid, expect->mode);
+        }
+        return 0;
+}
+
+int segment_check(int id, const struct segment_expect *expect, struct slipring_error *reterr) {
+        struct shmid_ds status;
+
+        if (shmctl(id, IPC_STAT, &status) < 0) {
+                if (errno == EACCES) {
+                        return error_set(reterr, -EACCES,
+                                         "%s: not readable for this user (owner %s, group %u, mode "
+                                         "%04o)",
+                                         expect->what, error_user(expect->uid), expect->gid,
+                                         expect->mode);
+                }
+                return error_set(reterr, errno == EINVAL ? -EIDRM : -errno,
+                                 "%s: its segment is gone", expect->what);
+        }
+        /* Marked for removal: the key is free already, and the segment goes with its last user. */
+        if (status.shm_perm.mode & SHM_DEST) {
+                return error_set(reterr, -EIDRM, "%s: its segment is being removed", expect->what);
+        }
+        if (!trust_creator(status.shm_perm.cuid)) {
+                return error_set(reterr, -EPERM,
+                                 "%s: key 0x%08x belongs to a segment that %s created, who is not "
+                                 "trusted; name that user in SLIPRING_TRUST if it should be",
+                                 expect->what, (unsigned) expect->key,
+                                 error_user(status.shm_perm.cuid));
+        }
+        return differs(expect, &status, reterr);
+}
+
+int segment_attach(struct segment *ret_segment,
+                   const struct segment_expect *expect,
+                   bool writable,
+                   struct slipring_error *reterr) {
+        int id, r;
+
+        id = shmget(expect->key, 0, 0);
+        if (id < 0) {
+                return error_set(reterr, -errno, "%s: no segment has key 0x%08x", expect->what,
+                                 (unsigned) expect->key);
+        }
+        if (expect->id >= 0 && id != expect->id) {
+                return error_set(reterr, -EIDRM, "%s: key 0x%08x leads to segment %d instead of %d",
+                                 expect->what, (unsigned) expect->key, id, expect->id);
+        }
+        r = segment_check(id, expect, reterr);
+        if (r < 0) {
+                return r;
+        }
+        r = segment_map(ret_segment, id, expect->bytes, writable);
+        if (r < 0) {
+                return error_set(reterr, r,
+                                 r == -EACCES
+                                         ? "%s: %s access is refused to this user (owner %s, "
+                                           "group %u, mode %04o)"
+                                         : "%s: cannot attach for %s (owner %s, group %u, mode "
+                                           "%04o)",
+                                 expect->what, writable ? "write" : "read", error_user(expect->uid),
+                                 expect->gid, expect->mode);
+        }
+        /* What was checked may have been swapped before shmat(2); what is attached cannot be. */
+        r = segment_check(id, expect, reterr);
+        if (r < 0) {
+                segment_detach(ret_segment);
+        }
+        return r;
+}
+
+void segment_prefault(const struct segment *segment, bool writable) {
+        size_t page = (size_t) sysconf(_SC_PAGESIZE), offset;
+        _Atomic uint64_t *word;
+
+        if (!probe_disabled("populate") &&
+            madvise(segment->address, segment->bytes,
+                    writable ? MADV_POPULATE_WRITE : MADV_POPULATE_READ) == 0) {
+                return;
+        }
+        for (offset = 0; offset < segment->bytes; offset += page) {
+                word = (_Atomic uint64_t *) (void *) ((uint8_t *) segment->address + offset);
+                /* relaxed: the value does not matter, the fault does. */
+                if (writable) {
+                        (void) atomic_fetch_or_explicit(word, 0, memory_order_relaxed);
+                } else {
+                        (void) atomic_load_explicit(word, memory_order_relaxed);
+                }
+        }
+}
+
+unsigned segment_attached(const struct segment *segment) {
+        struct shmid_ds status;
+
+        if (shmctl(segment->id, IPC_STAT, &status) < 0) {
+                return 0;
+        }
+        return (unsigned) status.shm_nattch;
+}
+
+void segment_detach(struct segment *segment) {
+        if (segment->address) {
+                (void) shmdt(segment->address);
+        }
+        *segment = SEGMENT_NONE;
+}

@@ -1,0 +1,86 @@
+#ifndef SLIPRING_BUS_SEGMENT_H
+#define SLIPRING_BUS_SEGMENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <slipring/sample.h>
+
+/* A System V segment that this process has attached. */
+struct segment {
+        int id; /* -1: none */
+        void *address;
+        uint64_t bytes;
+};
+
+#define SEGMENT_NONE ((struct segment){.id = -1})
+
+/* What the directory says a segment is. */
+struct segment_expect {
+        const char *what; /* for messages: "topic 'imu'" */
+        key_t key;
+        int id; /* -1: not known */
+        uint64_t bytes;
+        uid_t uid;
+        gid_t gid; /* (gid_t) -1: any */
+        unsigned mode;
+};
+
+/*
+ * segment_create() - make a segment and attach it for writing
+ * @ret_segment:        set on success
+ * @expect:             key, size, owner, group and mode to make it with; id is ignored
+ *
+ * Return: 0, -EEXIST if the key is taken, -ENOSPC if the machine's SHMMNI or SHMALL is reached,
+ * -EINVAL above SHMMAX, -ENOMEM.
+ */
+int segment_create(struct segment *ret_segment,
+                   const struct segment_expect *expect,
+                   struct slipring_error *reterr);
+
+/*
+ * segment_check() - is it what the directory says, before anything in it is read?
+ * @id:         segment id
+ * @expect:     what it has to be
+ *
+ * Checks creator, owner, group, mode, size and that it is not marked for removal.
+ *
+ * Return: 0, -EIDRM if it is gone or marked for removal, -EPERM for a creator who is not trusted,
+ *         -EACCES if this user may not look, -EBADMSG if it differs.
+ */
+int segment_check(int id, const struct segment_expect *expect, struct slipring_error *reterr);
+
+/*
+ * segment_attach() - find a segment by key, check it, attach it and check it again
+ * @ret_segment:        set on success
+ * @expect:             what it has to be
+ * @writable:           false: SHM_RDONLY, enforced by the kernel
+ *
+ * The mapping is left out of core dumps and of forked children.
+ *
+ * Return: 0, -ENOENT if no segment has the key, -EACCES if this user may not attach, -ENOMEM, else
+ * as segment_check().
+ */
+int segment_attach(struct segment *ret_segment,
+                   const struct segment_expect *expect,
+                   bool writable,
+                   struct slipring_error *reterr);
+
+/*
+ * segment_prefault() - touch every page, so that no later access faults
+ * @writable:   as it was attached; contents do not change, also under a live publisher
+ */
+void segment_prefault(const struct segment *segment, bool writable);
+
+/*
+ * segment_attached() - processes that have it attached, 0 if it is gone
+ */
+unsigned segment_attached(const struct segment *segment);
+
+/*
+ * segment_detach() - unmap; takes SEGMENT_NONE and leaves it
+ */
+void segment_detach(struct segment *segment);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * A topic from a client's side: found in the directory, checked against it, attached.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "bus/claim.h"
+#include "bus/error.h"
+#include "bus/topic.h"
+#include "bus/type.h"
+#include "bus/wake.h"
+
+/* How often a client looks for a bus that is not there: there is nothing yet to sleep on. */
+#define LOCATE_INTERVAL_NS UINT64_C(50000000)
+
+/* Times in a row that a topic may be replaced between the look at the directory and the attach. */
+#define REPLACED_TRIES 16
+
+unsigned topic_board_mode(unsigned mode) {
+        return 0600u | (mode & 0040u ? 0060u : 0) | (mode & 0004u ? 0006u : 0);
+}
+
+static struct segment_expect expect_of(const struct layout_entry *entry, const char *what) {
+        return (struct segment_expect){
+                .what = what,
+                .uid = entry->uid,
+                .gid = entry->gid,
+                .mode = entry->mode,
+        };
+}
+
+struct segment_expect topic_expect_data(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->data_key;
+        expect.id = entry->data_id;
+        expect.bytes = entry->segment_bytes;
+        return expect;
+}
+
+struct segment_expect topic_expect_claim(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->claim_key;
+        expect.id = entry->claim_id;
+        return expect;
+}
+
+struct segment_expect topic_expect_board(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->board_key;
+        expect.id = entry->board_id;
+        expect.bytes = LAYOUT_BOARD_BYTES;
+        expect.mode = topic_board_mode(entry->mode);
+        return expect;
+}
+
+static bool agrees(const struct layout_entry *entry, const struct header *header) {
+        const struct layout_header *copy = header->copy;
+
+        return entry->depth == copy->depth && entry->payload_bytes == copy->payload_bytes &&
+               entry->waiters == copy->waiters && entry->deadline_ns == copy->deadline_ns &&
+               entry->generation == copy->generation &&
+               memcmp(entry->identity, copy->identity, sizeof(entry->identity)) == 0 &&
+               strcmp(entry->name, header->topic_name) == 0 &&
+               strcmp(entry->type_name, header->type.name) == 0;
+}
+
+static int attach_data(struct topic *topic,
+                       const struct layout_entry *entry,
+                       bool writable,
+                       const char *what,
+                       struct slipring_error *reterr) {
+        struct segment_expect expect = topic_expect_data(entry, what);
+        int r;
+
+        r = segment_attach(&topic->data, &expect, writable, reterr);
+        if (r < 0) {
+                return r;
+        }
+        r = header_read(&topic->header, topic->data.address, topic->data.bytes, LAYOUT_KIND_DATA,
+                        what, reterr);
+        if (r < 0) {
+                return r;
+        }
+        if (!agrees(entry, &topic->header)) {
+                return error_set(reterr, -EBADMSG,
+                                 "%s: the header of its segment contradicts the directory", what);
+        }
+        topic->ring = header_ring(&topic->header, topic->data.address);
+        return 0;
+}
+
+static int attach_board(struct topic *topic,
+                        const struct layout_entry *entry,
+                        const char *what,
+                        struct slipring_error *reterr) {
+        struct segment_expect expect = topic_expect_board(entry, what);
+        int r;
+
+        if (entry->board_line >= LAYOUT_BOARD_LINES) {
+                return error_set(reterr, -EBADMSG, "%s: its wake board line is out of range", what);
+        }
+        r = segment_attach(&topic->board, &expect, true, reterr);
+        if (r < 0) {
+                return r;
+        }
+        topic->asleep =
+                &((struct layout_board_line *) topic->board.address)[entry->board_line].asleep;
+        /* Fault this line's page in now; the other pages of the board are other topics' business.
+         * relaxed: the value does not change. */
+        (void) atomic_fetch_or_explicit(topic->asleep, 0, memory_order_relaxed);
+        return 0;
+}
+
+int topic_attach(struct topic *ret_topic,
+                 const struct layout_entry *entry,
+                 bool writable,
+                 struct slipring_error *reterr) {
+        struct topic topic = TOPIC_NONE;
+        struct segment_expect expect;
+        char what[SLIPRING_TOPIC_NAME_MAX + 32];
+        int r;
+
+        (void) snprintf(what, sizeof(what), "topic '%s'", entry->name);
+        topic.entry = *entry;
+        r = attach_data(&topic, entry, writable, what, reterr);
+        if (r == 0) {
+                r = attach_board(&topic, entry, what, reterr);
+        }
+        if (r == 0) {
+                expect = topic_expect_claim(entry, what);
+                r = claim_find(&topic.claim_id, &expect, reterr);
+        }
+        if (r < 0) {
+                topic_detach(&topic);
+                /* Listed but gone by the time it was looked for: replaced. */
+                return r == -ENOENT ? -EIDRM : r;
+        }
+        *ret_topic = topic;
+        return 0;
+}
+
+void topic_detach(struct topic *topic) {
+        segment_detach(&topic->data);
+        segment_detach(&topic->board);
+        header_free(&topic->header);
+        topic->claim_id = -1;
+}
+
+/* Once, without waiting. */
+static int open_now(struct topic *ret_topic,
+                    struct directory *directory,
+                    const struct topic_request *request,
+                    struct directory_table *table,
+                    struct slipring_error *reterr) {
+        const struct layout_entry *entry;
+        int r;
+
+        if (directory->segment.id < 0) {
+                r = directory_locate(directory, request->bus, reterr);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        r = directory_read(directory, table, reterr);
+        if (r < 0) {
+                return r;
+        }
+        entry = directory_find(table, request->topic);
+        if (!entry) {
+                return error_set(reterr, -ENOENT,
+                                 "bus '%s' has no topic '%.200s'; 'slipring list' shows its topics",
+                                 directory->bus, request->topic);
+        }
+        if (entry->data_id == request->not_id) {
+                return error_set(
+                        reterr, -EBADMSG,
+                        "topic '%s' claims to be retired, but the directory of bus '%s' still "
+                        "lists it: its publisher changed its state",
+                        request->topic, directory->bus);
+        }
+        r = topic_attach(ret_topic, entry, request->writable, reterr);
+        if (r == 0 && request->type) {
+                r = type_compare(request->type, &ret_topic->header.type, request->topic, reterr);
+                if (r < 0) {
+                        topic_detach(ret_topic);
+                }
+        }
+        return r;
+}
+
+static int sleep_ns(uint64_t ns) {
+        struct timespec span = {.tv_nsec = (long) ns};
+
+        return nanosleep(&span, NULL) < 0 ? -errno : 0;
+}
+
+/* Wait for the next chance: another table, or where there is no bus, some time. */
+static int
+open_wait(struct directory *directory, const struct directory_table *table, uint64_t deadline_ns) {
+        uint64_t now = slipring_now_ns();
+        int r;
+
+        if (now >= deadline_ns) {
+                return -ETIMEDOUT;
+        }
+        if (directory->segment.id >= 0) {
+                r = directory_wait(directory, table->sequence, deadline_ns);
+                if (r != -EIDRM) {
+                        return r;
+                }
+                /* The bus was taken down; perhaps it comes up again. */
+                directory_detach(directory);
+        }
+        now = deadline_ns - now;
+        return sleep_ns(now < LOCATE_INTERVAL_NS ? now : LOCATE_INTERVAL_NS);
+}
+
+int topic_open(struct topic *ret_topic,
+               struct directory *directory,
+               const struct topic_request *request,
+               struct slipring_error *reterr) {
+        struct directory_table table = {0};
+        bool relocated = false;
+        int replaced = 0, r, w;
+
+        for (;;) {
+                r = open_now(ret_topic, directory, request, &table, reterr);
+                if (r == -EIDRM && ++replaced < REPLACED_TRIES) {
+                        continue;
+                }
+                if (r < 0 && directory->segment.id >= 0 && ring_retired(&directory->ring)) {
+                        /* Down and perhaps up again: what it said is of the past. */
+                        r = error_set(reterr, -ENOENT, "bus '%s' was taken down", directory->bus);
+                        directory_detach(directory);
+                        if (!relocated) {
+                                relocated = true;
+                                continue;
+                        }
+                }
+                if (r != -ENOENT && r != -EIDRM) {
+                        break;
+                }
+                w = open_wait(directory, &table, request->deadline_ns);
+                if (w == -ETIMEDOUT) {
+                        break;
+                }
+                if (w < 0) {
+                        r = error_set(reterr, w,
+                                      "a signal handler ran while waiting for topic '%.200s'",
+                                      request->topic);
+                        break;
+                }
+        }
+        directory_table_free(&table);
+        return r;
+}

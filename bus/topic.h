@@ -1,0 +1,78 @@
+#ifndef SLIPRING_BUS_TOPIC_H
+#define SLIPRING_BUS_TOPIC_H
+
+#include "bus/directory.h"
+
+/* A topic that a client has attached. */
+struct topic {
+        struct layout_entry entry; /* as the directory had it */
+        struct segment data;
+        struct segment board;
+        struct header header;
+        struct ring ring;
+        _Atomic uint32_t *asleep;
+        int claim_id;
+};
+
+#define TOPIC_NONE ((struct topic){.data = SEGMENT_NONE, .board = SEGMENT_NONE, .claim_id = -1})
+
+/*
+ * topic_attach() - attach what a directory entry describes
+ * @ret_topic:  set on success
+ * @entry:      a SERVING entry
+ * @writable:   for a publisher
+ *
+ * The directory is the authority: the segment's own header, which its publisher can write, has to
+ * agree with it in everything.
+ *
+ * Return: 0, -EIDRM if it was replaced meanwhile, else as segment_attach() and header_read().
+ */
+int topic_attach(struct topic *ret_topic,
+                 const struct layout_entry *entry,
+                 bool writable,
+                 struct slipring_error *reterr);
+
+void topic_detach(struct topic *topic);
+
+/*
+ * topic_expect_data(), topic_expect_claim(), topic_expect_board() - what the kernel must say of an
+ * entry's objects
+ * @what:       for messages; kept
+ */
+struct segment_expect topic_expect_data(const struct layout_entry *entry, const char *what);
+struct segment_expect topic_expect_claim(const struct layout_entry *entry, const char *what);
+struct segment_expect topic_expect_board(const struct layout_entry *entry, const char *what);
+
+/*
+ * topic_board_mode() - the mode of the wake board of an access class: all who may read may write
+ */
+unsigned topic_board_mode(unsigned mode);
+
+/* What a client wants to open. */
+struct topic_request {
+        const char *bus; /* NULL: the default one */
+        const char *topic;
+        const struct slipring_type *type; /* NULL: any */
+        uint64_t deadline_ns;             /* 0: do not wait */
+        bool writable;
+        /* A moving client's segment: one with this id is not the successor; -1: none. */
+        int not_id;
+};
+
+/*
+ * topic_open() - locate the bus, find the topic, check its type and attach
+ * @ret_topic:          set on success
+ * @directory:          TOPIC's bus if attached already (segment.id >= 0), else set on success; the
+ *                      caller detaches it either way
+ *
+ * Waits for what is not there yet until the deadline.
+ *
+ * Return: 0, -ENOENT, -EBADMSG if the directory still lists @request->not_id, -EPROTOTYPE, else as
+ *         directory_locate() and topic_attach().
+ */
+int topic_open(struct topic *ret_topic,
+               struct directory *directory,
+               const struct topic_request *request,
+               struct slipring_error *reterr);
+
+#endif

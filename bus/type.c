@@ -1,0 +1,287 @@
+/*
+ * Types as the bus sees them: a tree of fields to be walked without trust.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/error.h"
+#include "bus/type.h"
+
+static const struct {
+        const char *name;
+        uint32_t bytes;
+} kinds[] = {
+        [SLIPRING_KIND_BOOL] = {"bool", 1},         [SLIPRING_KIND_INT8] = {"int8", 1},
+        [SLIPRING_KIND_UINT8] = {"uint8", 1},       [SLIPRING_KIND_INT16] = {"int16", 2},
+        [SLIPRING_KIND_UINT16] = {"uint16", 2},     [SLIPRING_KIND_INT32] = {"int32", 4},
+        [SLIPRING_KIND_UINT32] = {"uint32", 4},     [SLIPRING_KIND_INT64] = {"int64", 8},
+        [SLIPRING_KIND_UINT64] = {"uint64", 8},     [SLIPRING_KIND_FLOAT32] = {"float32", 4},
+        [SLIPRING_KIND_FLOAT64] = {"float64", 8},   [SLIPRING_KIND_TIME] = {"time", 8},
+        [SLIPRING_KIND_DURATION] = {"duration", 8}, [SLIPRING_KIND_STRUCT] = {"struct", 0},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *type_kind_name(uint32_t kind) {
+        return kind < KINDS && kinds[kind].name ? kinds[kind].name : "?";
+}
+
+uint32_t type_kind_bytes(uint32_t kind) {
+        return kind < KINDS ? kinds[kind].bytes : 0;
+}
+
+bool type_is_pad(const char *name) {
+        return strncmp(name, "pad", 3) == 0 && name[3 + strspn(name + 3, "0123456789")] == '\0';
+}
+
+static uint64_t field_bytes(const struct slipring_field *field) {
+        return (uint64_t) field->element_bytes * (field->count ? field->count : 1);
+}
+
+/* Siblings [first, first + count) inside a parent of so many bytes: in order, without overlap. */
+static int check_siblings(const struct slipring_type *type,
+                          uint32_t first,
+                          uint32_t count,
+                          uint32_t parent_bytes) {
+        const struct slipring_field *field;
+        uint64_t end = 0;
+        uint32_t i;
+
+        for (i = first; i < first + count; i++) {
+                field = &type->fields[i];
+                if (field->element_bytes == 0 || field->offset_bytes < end ||
+                    field->offset_bytes + field_bytes(field) > parent_bytes) {
+                        return -EBADMSG;
+                }
+                end = field->offset_bytes + field_bytes(field);
+        }
+        return 0;
+}
+
+static int check_record(const struct slipring_type *type, uint32_t index, uint32_t *cursor) {
+        const struct slipring_field *field = &type->fields[index];
+
+        if (field->kind != SLIPRING_KIND_STRUCT) {
+                return field->element_bytes == type_kind_bytes(field->kind) &&
+                                       field->element_bytes && field->child_count == 0
+                               ? 0
+                               : -EBADMSG;
+        }
+        /* Children stand after all records before them: each tree is walked once and none is a
+         * ring. */
+        if (field->child_count == 0 || field->first_child != *cursor ||
+            field->first_child <= index || field->child_count > type->field_count - *cursor) {
+                return -EBADMSG;
+        }
+        *cursor += field->child_count;
+        return check_siblings(type, field->first_child, field->child_count, field->element_bytes);
+}
+
+/* The depth of the tree, by levels of its breadth-first order. */
+static uint32_t nesting(const struct slipring_type *type) {
+        uint32_t begin = 0, end = type->root_count, levels = 0, next, i;
+
+        while (begin < end) {
+                next = end;
+                for (i = begin; i < end; i++) {
+                        next += type->fields[i].child_count;
+                }
+                levels++;
+                begin = end;
+                end = next;
+        }
+        return levels;
+}
+
+int type_check(const struct slipring_type *type, struct slipring_error *reterr) {
+        uint32_t cursor = type->root_count, i;
+
+        if (type->version != SLIPRING_TYPE_VERSION) {
+                return error_set(reterr, -EBADMSG, "type description has version %u, expected %u",
+                                 type->version, SLIPRING_TYPE_VERSION);
+        }
+        if (type->payload_bytes == 0 || type->payload_bytes > SLIPRING_PAYLOAD_MAX ||
+            type->field_count > SLIPRING_FIELDS_MAX || type->root_count == 0 ||
+            type->root_count > type->field_count ||
+            check_siblings(type, 0, type->root_count, type->payload_bytes) < 0) {
+                return error_set(reterr, -EBADMSG, "type '%s': its fields do not fit its size",
+                                 type->name);
+        }
+        for (i = 0; i < type->field_count; i++) {
+                if (check_record(type, i, &cursor) < 0) {
+                        return error_set(reterr, -EBADMSG, "type '%s': field '%s' is malformed",
+                                         type->name, type->fields[i].name);
+                }
+        }
+        if (cursor != type->field_count || nesting(type) > SLIPRING_NESTING_MAX) {
+                return error_set(reterr, -EBADMSG, "type '%s': its field tree is malformed",
+                                 type->name);
+        }
+        return 0;
+}
+
+static void describe(const struct slipring_field *field, char *text, size_t bytes) {
+        char unit[80] = "", count[16] = "";
+
+        if (field->count) {
+                (void) snprintf(count, sizeof(count), "[%u]", field->count);
+        }
+        if (*field->unit) {
+                (void) snprintf(unit, sizeof(unit), " in %.64s", field->unit);
+        }
+        (void) snprintf(text, bytes, "%s%s%s at byte %u", type_kind_name(field->kind), count, unit,
+                        field->offset_bytes);
+}
+
+static bool field_equal(const struct slipring_field *a, const struct slipring_field *b) {
+        return a->kind == b->kind && a->count == b->count && a->offset_bytes == b->offset_bytes &&
+               a->element_bytes == b->element_bytes && strcmp(a->name, b->name) == 0 &&
+               strcmp(a->unit, b->unit) == 0 && a->child_count == b->child_count;
+}
+
+/* The full name of a record, parents included: "acceleration.x". */
+static void field_path(const struct slipring_type *type, uint32_t index, char *text, size_t bytes) {
+        char below[256];
+        uint32_t i;
+
+        (void) snprintf(text, bytes, "%.200s", type->fields[index].name);
+        for (i = index; i-- > 0;) {
+                const struct slipring_field *field = &type->fields[i];
+
+                if (field->child_count && index >= field->first_child &&
+                    index - field->first_child < field->child_count) {
+                        (void) snprintf(below, sizeof(below), "%s", text);
+                        (void) snprintf(text, bytes, "%.100s.%.150s", field->name, below);
+                        index = i;
+                }
+        }
+}
+
+int type_compare(const struct slipring_type *expected,
+                 const struct slipring_type *actual,
+                 const char *topic,
+                 struct slipring_error *reterr) {
+        char path[256], want[160], have[160];
+        uint32_t i, common;
+
+        if (memcmp(expected->identity, actual->identity, sizeof(actual->identity)) == 0) {
+                return 0;
+        }
+        if (strcmp(expected->name, actual->name) != 0) {
+                return error_set(reterr, -EPROTOTYPE,
+                                 "topic '%s' has type %s, this program was built for %s", topic,
+                                 actual->name, expected->name);
+        }
+        common = expected->field_count < actual->field_count ? expected->field_count
+                                                             : actual->field_count;
+        for (i = 0; i < common; i++) {
+                if (field_equal(&expected->fields[i], &actual->fields[i])) {
+                        continue;
+                }
+                field_path(actual, i, path, sizeof(path));
+                describe(&actual->fields[i], have, sizeof(have));
+                describe(&expected->fields[i], want, sizeof(want));
+                return error_set(
+                        reterr, -EPROTOTYPE,
+                        "topic '%s', type %s: field '%s' is %s on the bus, but '%s', %s, in "
+                        "this program; build it again from the bus's schema",
+                        topic, actual->name, path, have, expected->fields[i].name, want);
+        }
+        return error_set(
+                reterr, -EPROTOTYPE,
+                expected->field_count == actual->field_count
+                        ? "topic '%s', type %s: the fields agree but constants differ (%u "
+                          "fields on the bus, %u in this program); build it again from the "
+                          "bus's schema"
+                        : "topic '%s', type %s: %u fields on the bus, %u in this program; "
+                          "build it again from the bus's schema",
+                topic, actual->name, actual->field_count, expected->field_count);
+}
+
+struct pads {
+        struct ring_range *ranges;
+        size_t count;
+        size_t capacity;
+};
+
+static int add_pad(struct pads *pads, uint32_t offset_bytes, uint32_t bytes) {
+        struct ring_range *larger;
+
+        if (pads->count == pads->capacity) {
+                pads->capacity = pads->capacity ? 2 * pads->capacity : 8;
+                larger = realloc(pads->ranges, pads->capacity * sizeof(*larger));
+                if (!larger) {
+                        return -ENOMEM;
+                }
+                pads->ranges = larger;
+        }
+        pads->ranges[pads->count++] = (struct ring_range){offset_bytes, bytes};
+        return 0;
+}
+
+static int collect(struct pads *pads,
+                   const struct slipring_type *type,
+                   uint32_t first,
+                   uint32_t count,
+                   uint32_t base_bytes);
+
+static int collect_field(struct pads *pads,
+                         const struct slipring_type *type,
+                         const struct slipring_field *field,
+                         uint32_t base_bytes) {
+        uint32_t i, at = base_bytes + field->offset_bytes;
+        int r;
+
+        if (field->kind != SLIPRING_KIND_STRUCT) {
+                return type_is_pad(field->name) ? add_pad(pads, at, (uint32_t) field_bytes(field))
+                                                : 0;
+        }
+        for (i = 0; i < (field->count ? field->count : 1); i++) {
+                size_t before = pads->count;
+
+                r = collect(pads, type, field->first_child, field->child_count,
+                            at + i * field->element_bytes);
+                if (r < 0) {
+                        return r;
+                }
+                if (pads->count == before) {
+                        /* No padding in one element, none in a million. */
+                        break;
+                }
+        }
+        return 0;
+}
+
+static int collect(struct pads *pads,
+                   const struct slipring_type *type,
+                   uint32_t first,
+                   uint32_t count,
+                   uint32_t base_bytes) {
+        uint32_t i;
+        int r;
+
+        for (i = first; i < first + count; i++) {
+                r = collect_field(pads, type, &type->fields[i], base_bytes);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        return 0;
+}
+
+int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, size_t *ret_count) {
+        struct pads pads = {0};
+        int r;
+
+        r = collect(&pads, type, 0, type->root_count, 0);
+        if (r < 0) {
+                free(pads.ranges);
+                return r;
+        }
+        *ret_pads = pads.ranges;
+        *ret_count = pads.count;
+        return 0;
+}

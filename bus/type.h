@@ -1,0 +1,54 @@
+#ifndef SLIPRING_BUS_TYPE_H
+#define SLIPRING_BUS_TYPE_H
+
+#include <stddef.h>
+
+#include <slipring/sample.h>
+#include <slipring/type.h>
+
+#include "bus/ring.h"
+
+/*
+ * type_check() - does a type description hold together?
+ * @type:       from a segment, a generated header or a schema
+ *
+ * Checks the order of records, that siblings follow each other without overlap inside their parent,
+ * and sizes against kinds; so that a walk over a checked tree stays inside the payload and ends.
+ *
+ * Return: 0, or -EBADMSG.
+ */
+int type_check(const struct slipring_type *type, struct slipring_error *reterr);
+
+/*
+ * type_compare() - is a topic's type the one a program was compiled for?
+ * @topic:      the topic's name, for the message
+ *
+ * Return: 0, or -EPROTOTYPE; @reterr then names the first field that differs.
+ */
+int type_compare(const struct slipring_type *expected,
+                 const struct slipring_type *actual,
+                 const char *topic,
+                 struct slipring_error *reterr);
+
+/*
+ * type_pads() - the padding of a type as byte ranges of its payload
+ * @ret_pads:   set to an array to free(3), NULL if there is none
+ * @ret_count:  its length
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, size_t *ret_count);
+
+/*
+ * type_is_pad() - is this a padding field's name? pad[0-9]* is reserved for them.
+ */
+bool type_is_pad(const char *name);
+
+/*
+ * type_kind_name() - a kind as the schema writes it, "?" for none
+ * type_kind_bytes() - its size in bytes, 0 for STRUCT and for none
+ */
+const char *type_kind_name(uint32_t kind);
+uint32_t type_kind_bytes(uint32_t kind);
+
+#endif

@@ -1,0 +1,94 @@
+/*
+ * The wake-up semaphore of a topic: an event semaphore whose P is a futex wait on the topic's wake
+ * word and whose V wakes everyone. It lies in the data segment, which sleepers map read-only, so
+ * they can sleep on it but not change it; a System V semaphore would need alter permission, with
+ * which one subscriber can drain another's tokens.
+ *
+ * The futexes are shared ones: FUTEX_PRIVATE_FLAG would hash the address in this process alone and
+ * the publisher would silently wake nobody.
+ */
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <slipring/sample.h>
+
+#include "bus/wake.h"
+
+#ifndef SYS_futex
+/* 32-bit architectures with 64-bit time only. */
+#define SYS_futex SYS_futex_time64
+#endif
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* As in linux/futex.h since 5.16; written out so that older headers serve. */
+struct waitv_item {
+        uint64_t expected;
+        uint64_t address;
+        uint32_t flags;
+        uint32_t reserved;
+};
+
+#define WAITV_SIZE_U32 2u
+
+static struct timespec to_timespec(uint64_t ns) {
+        return (struct timespec){
+                .tv_sec = (time_t) (ns / UINT64_C(1000000000)),
+                .tv_nsec = (long) (ns % UINT64_C(1000000000)),
+        };
+}
+
+unsigned wake_send(_Atomic uint32_t *word, unsigned limit) {
+        long woken = syscall(SYS_futex, word, FUTEX_WAKE, limit, NULL, NULL, 0);
+
+        return woken > 0 ? (unsigned) woken : 0;
+}
+
+int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+        struct timespec deadline = to_timespec(deadline_ns);
+        long r;
+
+        /* FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its time is absolute and monotonic. */
+        r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL,
+                    FUTEX_BITSET_MATCH_ANY);
+        if (r < 0 && errno != EAGAIN) {
+                return -errno;
+        }
+        return 0;
+}
+
+int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadline_ns) {
+        struct waitv_item waiters[WAKE_ITEMS_MAX];
+        struct timespec deadline = to_timespec(deadline_ns);
+        long r;
+        size_t i;
+
+        if (count == 0 || count > WAKE_ITEMS_MAX) {
+                return -EINVAL;
+        }
+        for (i = 0; i < count; i++) {
+                waiters[i] = (struct waitv_item){
+                        .expected = items[i].expected,
+                        .address = (uintptr_t) items[i].word,
+                        .flags = WAITV_SIZE_U32,
+                };
+        }
+        r = syscall(SYS_futex_waitv, waiters, (unsigned) count, 0, &deadline, CLOCK_MONOTONIC);
+        if (r < 0 && errno == EPERM) {
+                /* What older container runtimes answer to a call that they do not know. */
+                return -ENOSYS;
+        }
+        return r < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+uint64_t wake_bound(uint64_t deadline_ns) {
+        uint64_t bound = slipring_now_ns() + WAKE_BOUND_NS;
+
+        return deadline_ns < bound ? deadline_ns : bound;
+}

@@ -1,0 +1,61 @@
+#ifndef SLIPRING_BUS_WAKE_H
+#define SLIPRING_BUS_WAKE_H
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The bound of every sleep. A wake-up can be stolen (FUTEX_REQUEUE works on a read-only map), fall
+ * to the cap of one publish, or never be sent by a publisher that died; it then costs this much.
+ */
+#define WAKE_BOUND_NS UINT64_C(100000000)
+
+#define WAKE_ALL INT_MAX
+
+/*
+ * wake_send() - wake sleepers
+ * @word:       the topic's wake word
+ * @limit:      most of them, so that a hostile reader who parks thousands of waits costs no more
+ *
+ * Return: how many were woken.
+ * Context: one system call.
+ */
+unsigned wake_send(_Atomic uint32_t *word, unsigned limit);
+
+/*
+ * wake_sleep() - sleep while a word holds a value
+ * @word:               the topic's wake word, which may be mapped read-only
+ * @expected:           go on at once if it holds something else
+ * @deadline_ns:        absolute CLOCK_MONOTONIC time
+ *
+ * Return: 0 if woken, by whomever, or if the word holds something else, -ETIMEDOUT, -EINTR if a
+ * signal handler ran.
+ */
+int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+
+struct wake_item {
+        _Atomic uint32_t *word;
+        uint32_t expected;
+};
+
+/* futex_waitv(2) takes this many. */
+#define WAKE_ITEMS_MAX 128u
+
+/*
+ * wake_sleep_any() - sleep while all words hold their values
+ * @items:              words and what they are expected to hold
+ * @count:              1 to WAKE_ITEMS_MAX
+ * @deadline_ns:        absolute CLOCK_MONOTONIC time
+ *
+ * Return: as wake_sleep(); -ENOSYS where futex_waitv(2) is missing (before Linux 5.16) or refused.
+ */
+int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadline_ns);
+
+/*
+ * wake_bound() - the nearer of a deadline and the bound of one sleep
+ */
+uint64_t wake_bound(uint64_t deadline_ns);
+
+#endif
