@@ -23,6 +23,10 @@
 extern "C" {
 #endif
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
 struct slipring_publisher;
 
 /** Wait for the claim while another process publishes, until the deadline, and take over then. */
@@ -34,7 +38,8 @@ struct slipring_publisher;
  * @flags:              0 or SLIPRING_PUBLISHER_STANDBY
  * @bus:                "BUS" or "USER/BUS"; NULL for $SLIPRING_BUS, else the only bus of this
  * machine that this user can read
- * @type:               the type that the caller was compiled for, NULL to take the topic's own
+ * @type:               the type that the caller was compiled for, NULL to take the topic's own;
+ * kept by the handle
  * @deadline_ns:        wait for a bus, topic or claim that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
  */
@@ -201,6 +206,10 @@ const struct slipring_type *slipring_publisher_type(const struct slipring_publis
  * Context: Setup only: frees memory and makes system calls.
  */
 struct slipring_publisher *slipring_publisher_close(struct slipring_publisher *publisher);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -26,6 +26,10 @@ extern "C" {
 #endif
 
 #if defined(__GNUC__)
+#pragma GCC visibility push(default)
+#endif
+
+#if defined(__GNUC__)
 #define SLIPRING_MUST_CHECK __attribute__((warn_unused_result))
 #else
 #define SLIPRING_MUST_CHECK
@@ -49,7 +53,8 @@ enum slipring_start {
  * @start:              one of enum slipring_start
  * @bus:                "BUS" or "USER/BUS"; NULL for $SLIPRING_BUS, else the only bus of this
  * machine that this user can read
- * @type:               the type that the caller was compiled for, NULL to take the topic's own
+ * @type:               the type that the caller was compiled for, NULL to take the topic's own;
+ * kept by the handle
  * @deadline_ns:        wait for a bus or topic that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
  */
@@ -348,6 +353,10 @@ int slipring_waitset_ready(struct slipring_waitset *waitset,
  * Context: Setup only: may wait for helper threads, at most 100 ms.
  */
 struct slipring_waitset *slipring_waitset_close(struct slipring_waitset *waitset);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

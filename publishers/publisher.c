@@ -1,0 +1,327 @@
+/*
+ * The publisher's handle: a topic, its claim and the writer of its ring.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <slipring/publisher.h>
+
+#include "bus/claim.h"
+#include "bus/copy.h"
+#include "bus/error.h"
+#include "bus/guard.h"
+#include "bus/topic.h"
+#include "bus/type.h"
+
+struct slipring_publisher {
+        struct ring_writer writer;
+        uint32_t payload_bytes;
+        uint32_t cookie;
+        struct topic topic;
+        struct directory directory;
+        struct ring_range *pads;
+        uint32_t flags;
+        const struct slipring_type *type;
+        char bus[160];
+};
+
+static const struct slipring_publisher_options default_options = {
+        .size = sizeof(struct slipring_publisher_options),
+};
+
+static int check_options(const char *topic,
+                         const struct slipring_publisher_options *options,
+                         struct slipring_error *reterr) {
+        if (!topic || !*topic || strlen(topic) > SLIPRING_TOPIC_NAME_MAX) {
+                return error_set(reterr, -EINVAL, "a topic's name has 1 to %d bytes",
+                                 SLIPRING_TOPIC_NAME_MAX);
+        }
+        if (options->size != sizeof(*options)) {
+                return error_set(reterr, -EINVAL,
+                                 "slipring_publisher_options.size is %u instead of %zu: set it to "
+                                 "sizeof, and build against this library's headers",
+                                 options->size, sizeof(*options));
+        }
+        if (options->flags & ~SLIPRING_PUBLISHER_STANDBY) {
+                return error_set(reterr, -EINVAL,
+                                 "slipring_publisher_options.flags has unknown bits");
+        }
+        if (options->bus &&
+            strlen(options->bus) >= sizeof(((struct slipring_publisher *) 0)->bus)) {
+                return error_set(reterr, -EINVAL, "'%.80s...' is no bus name", options->bus);
+        }
+        return options->type ? type_check(options->type, reterr) : 0;
+}
+
+static int claim_topic(const struct topic *topic,
+                       const char *name,
+                       uint32_t flags,
+                       uint64_t deadline_ns,
+                       struct slipring_error *reterr) {
+        bool standby = (flags & SLIPRING_PUBLISHER_STANDBY) && deadline_ns;
+        int r;
+
+        r = claim_acquire(topic->claim_id, 0);
+        if (r == -EBUSY && standby) {
+                r = claim_acquire(topic->claim_id, deadline_ns);
+        }
+        switch (r) {
+        case 0:
+                return 0;
+        case -EBUSY:
+        case -ETIMEDOUT:
+                return error_set(reterr, r,
+                                 "topic '%s': process %d publishes to it; a topic has one "
+                                 "publisher at a time",
+                                 name, (int) claim_holder(topic->claim_id));
+        case -EACCES:
+                return error_set(
+                        reterr, r,
+                        "topic '%s': this user may not publish to it (owner %s, mode %04o)", name,
+                        error_user(topic->entry.uid), topic->entry.mode);
+        case -EINTR:
+                return error_set(reterr, r, "topic '%s': a signal handler ran while standing by",
+                                 name);
+        default:
+                return error_set(reterr, r, "topic '%s': cannot claim it (%s)", name, strerror(-r));
+        }
+}
+
+/* Attach and claim; a topic that is replaced while we stand by is looked up again. */
+static int attach(struct topic *ret_topic,
+                  struct directory *directory,
+                  const struct slipring_publisher *publisher,
+                  const char *name,
+                  uint64_t deadline_ns,
+                  int not_id,
+                  struct slipring_error *reterr) {
+        const struct topic_request request = {
+                .bus = *publisher->bus ? publisher->bus : NULL,
+                .topic = name,
+                .type = publisher->type,
+                .deadline_ns = deadline_ns,
+                .writable = true,
+                .not_id = not_id,
+        };
+        int r;
+
+        do {
+                r = topic_open(ret_topic, directory, &request, reterr);
+                if (r < 0) {
+                        return r;
+                }
+                segment_prefault(&ret_topic->data, true);
+                r = claim_topic(ret_topic, name, publisher->flags, deadline_ns, reterr);
+                if (r < 0) {
+                        topic_detach(ret_topic);
+                }
+        } while (r == -EIDRM);
+        return r;
+}
+
+/* Make an attached and claimed topic the handle's. */
+static int
+adopt(struct slipring_publisher *publisher, struct topic *topic, struct slipring_error *reterr) {
+        struct ring_range *pads = NULL;
+        size_t pad_count = 0;
+
+        if (type_pads(&topic->header.type, &pads, &pad_count) < 0) {
+                return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic->entry.name);
+        }
+        free(publisher->pads);
+        publisher->pads = pads;
+        publisher->topic = *topic;
+        publisher->payload_bytes = topic->entry.payload_bytes;
+        publisher->writer = (struct ring_writer){
+                .ring = topic->ring,
+                .waiters = topic->entry.waiters,
+                .asleep = topic->asleep,
+                .pads = pads,
+                .pad_count = pad_count,
+        };
+        ring_writer_takeover(&publisher->writer);
+        return 0;
+}
+
+int slipring_publisher_open(struct slipring_publisher **ret_publisher,
+                            const char *topic_name,
+                            const struct slipring_publisher_options *options,
+                            struct slipring_error *reterr) {
+        struct slipring_publisher *publisher;
+        struct topic topic = TOPIC_NONE;
+        int r;
+
+        options = options ? options : &default_options;
+        r = check_options(topic_name, options, reterr);
+        if (r < 0) {
+                return r;
+        }
+        publisher = calloc(1, sizeof(*publisher));
+        if (!publisher || guard_open(&publisher->cookie) < 0) {
+                free(publisher);
+                return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic_name);
+        }
+        publisher->topic = TOPIC_NONE;
+        publisher->directory.segment = SEGMENT_NONE;
+        publisher->flags = options->flags;
+        publisher->type = options->type;
+        if (options->bus) {
+                strcpy(publisher->bus, options->bus);
+        }
+        r = attach(&topic, &publisher->directory, publisher, topic_name, options->deadline_ns, -1,
+                   reterr);
+        if (r == 0) {
+                r = adopt(publisher, &topic, reterr);
+                if (r < 0) {
+                        claim_release(topic.claim_id);
+                        topic_detach(&topic);
+                }
+        }
+        if (r < 0) {
+                slipring_publisher_close(publisher);
+                return r;
+        }
+        *ret_publisher = publisher;
+        return 0;
+}
+
+/* What every call on a sample's way looks at first. */
+static int look(const struct slipring_publisher *publisher) {
+        if (!guard_holds(publisher->cookie)) {
+                return -ECHILD;
+        }
+        return ring_retired(&publisher->writer.ring) ? -EIDRM : 0;
+}
+
+int slipring_publisher_publish(struct slipring_publisher *publisher,
+                               const void *payload,
+                               size_t payload_bytes,
+                               uint64_t source_time_ns) {
+        int r;
+
+        r = look(publisher);
+        if (r < 0) {
+                return r;
+        }
+        if (publisher->writer.open) {
+                return -EBUSY;
+        }
+        if (payload_bytes != publisher->payload_bytes) {
+                return -EMSGSIZE;
+        }
+        copy_to_slot(ring_writer_begin(&publisher->writer), payload, payload_bytes);
+        ring_writer_commit(&publisher->writer, publisher->payload_bytes, source_time_ns);
+        return 0;
+}
+
+int slipring_publisher_loan(struct slipring_publisher *publisher, void **ret_payload) {
+        int r;
+
+        r = look(publisher);
+        if (r < 0) {
+                return r;
+        }
+        if (publisher->writer.open) {
+                return -EBUSY;
+        }
+        *ret_payload = ring_writer_begin(&publisher->writer);
+        return 0;
+}
+
+int slipring_publisher_commit(struct slipring_publisher *publisher, uint64_t source_time_ns) {
+        int r;
+
+        r = look(publisher);
+        if (r == -ECHILD) {
+                return r;
+        }
+        if (!publisher->writer.open) {
+                return -EINVAL;
+        }
+        if (r < 0) {
+                ring_writer_abandon(&publisher->writer);
+                return r;
+        }
+        ring_writer_commit(&publisher->writer, publisher->payload_bytes, source_time_ns);
+        return 0;
+}
+
+int slipring_publisher_abandon(struct slipring_publisher *publisher) {
+        if (!guard_holds(publisher->cookie)) {
+                return -ECHILD;
+        }
+        if (!publisher->writer.open) {
+                return -EINVAL;
+        }
+        ring_writer_abandon(&publisher->writer);
+        return 0;
+}
+
+int slipring_publisher_move(struct slipring_publisher *publisher,
+                            uint64_t deadline_ns,
+                            struct slipring_error *reterr) {
+        struct topic topic = TOPIC_NONE, old;
+        int r;
+
+        if (!guard_holds(publisher->cookie)) {
+                return error_set(reterr, -ECHILD, "the handle belongs to the parent process");
+        }
+        r = attach(&topic, &publisher->directory, publisher, publisher->topic.entry.name,
+                   deadline_ns, publisher->topic.data.id, reterr);
+        if (r < 0) {
+                return r;
+        }
+        old = publisher->topic;
+        r = adopt(publisher, &topic, reterr);
+        if (r < 0) {
+                claim_release(topic.claim_id);
+                topic_detach(&topic);
+                return r;
+        }
+        claim_release(old.claim_id);
+        topic_detach(&old);
+        return 0;
+}
+
+int slipring_publisher_info(const struct slipring_publisher *publisher,
+                            struct slipring_publisher_info *ret_info) {
+        if (!guard_holds(publisher->cookie)) {
+                return -ECHILD;
+        }
+        *ret_info = (struct slipring_publisher_info){
+                .sequence = publisher->writer.head,
+                /* relaxed: a statistic of this process's own. */
+                .wakeups = atomic_load_explicit(&publisher->writer.ring.words->wakeups,
+                                                memory_order_relaxed),
+                .epoch = publisher->writer.epoch,
+                .depth = publisher->writer.ring.depth,
+                .attached = segment_attached(&publisher->topic.data),
+        };
+        return 0;
+}
+
+const struct slipring_type *slipring_publisher_type(const struct slipring_publisher *publisher) {
+        return &publisher->topic.header.type;
+}
+
+struct slipring_publisher *slipring_publisher_close(struct slipring_publisher *publisher) {
+        if (!publisher) {
+                return NULL;
+        }
+        /* A child has neither the mappings nor the claim: their numbers are other things there. */
+        if (guard_holds(publisher->cookie)) {
+                if (publisher->topic.claim_id >= 0) {
+                        claim_release(publisher->topic.claim_id);
+                }
+                topic_detach(&publisher->topic);
+                directory_detach(&publisher->directory);
+        } else {
+                header_free(&publisher->topic.header);
+                header_free(&publisher->directory.header);
+        }
+        free(publisher->pads);
+        free(publisher);
+        return NULL;
+}

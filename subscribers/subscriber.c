@@ -1,0 +1,432 @@
+/*
+ * The subscriber's handle: a topic attached read-only and the place of its reader.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/claim.h"
+#include "bus/copy.h"
+#include "bus/error.h"
+#include "bus/guard.h"
+#include "bus/type.h"
+#include "bus/wake.h"
+#include "subscribers/subscriber.h"
+
+static const struct slipring_subscriber_options default_options = {
+        .size = sizeof(struct slipring_subscriber_options),
+};
+
+static int check_options(const char *topic,
+                         const struct slipring_subscriber_options *options,
+                         struct slipring_error *reterr) {
+        if (!topic || !*topic || strlen(topic) > SLIPRING_TOPIC_NAME_MAX) {
+                return error_set(reterr, -EINVAL, "a topic's name has 1 to %d bytes",
+                                 SLIPRING_TOPIC_NAME_MAX);
+        }
+        if (options->size != sizeof(*options)) {
+                return error_set(reterr, -EINVAL,
+                                 "slipring_subscriber_options.size is %u instead of %zu: set it to "
+                                 "sizeof, and build against this library's headers",
+                                 options->size, sizeof(*options));
+        }
+        if (options->start > SLIPRING_START_NEXT) {
+                return error_set(reterr, -EINVAL,
+                                 "slipring_subscriber_options.start is %u: see enum "
+                                 "slipring_start",
+                                 options->start);
+        }
+        if (options->bus &&
+            strlen(options->bus) >= sizeof(((struct slipring_subscriber *) 0)->bus)) {
+                return error_set(reterr, -EINVAL, "'%.80s...' is no bus name", options->bus);
+        }
+        return options->type ? type_check(options->type, reterr) : 0;
+}
+
+static void
+adopt(struct slipring_subscriber *subscriber, const struct topic *topic, uint32_t start) {
+        subscriber->topic = *topic;
+        subscriber->payload_bytes = topic->entry.payload_bytes;
+        subscriber->asleep = topic->asleep;
+        subscriber->reader.ring = topic->ring;
+        ring_reader_start(&subscriber->reader, start);
+}
+
+int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
+                             const char *topic_name,
+                             const struct slipring_subscriber_options *options,
+                             struct slipring_error *reterr) {
+        struct slipring_subscriber *subscriber;
+        struct topic_request request;
+        struct topic topic;
+        int r;
+
+        options = options ? options : &default_options;
+        r = check_options(topic_name, options, reterr);
+        if (r < 0) {
+                return r;
+        }
+        subscriber = calloc(1, sizeof(*subscriber));
+        if (!subscriber || guard_open(&subscriber->cookie) < 0) {
+                free(subscriber);
+                return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic_name);
+        }
+        subscriber->topic = TOPIC_NONE;
+        subscriber->directory.segment = SEGMENT_NONE;
+        subscriber->type = options->type;
+        if (options->bus) {
+                strcpy(subscriber->bus, options->bus);
+        }
+        request = (struct topic_request){
+                .bus = options->bus,
+                .topic = topic_name,
+                .type = options->type,
+                .deadline_ns = options->deadline_ns,
+                .not_id = -1,
+        };
+        r = topic_open(&topic, &subscriber->directory, &request, reterr);
+        if (r < 0) {
+                slipring_subscriber_close(subscriber);
+                return r;
+        }
+        segment_prefault(&topic.data, false);
+        adopt(subscriber, &topic, options->start);
+        *ret_subscriber = subscriber;
+        return 0;
+}
+
+/* --- taking --- */
+
+static int
+find(struct slipring_subscriber *subscriber, bool newest, struct ring_view *view, int *tries) {
+        int r;
+
+        r = newest ? ring_reader_newest(&subscriber->reader, view, tries)
+                   : ring_reader_next(&subscriber->reader, view, tries);
+        if (r == 0 && ring_retired(&subscriber->reader.ring) &&
+            !ring_reader_ready(&subscriber->reader)) {
+                return -EIDRM;
+        }
+        return r;
+}
+
+static int begin(const struct slipring_subscriber *subscriber) {
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        return subscriber->borrowed ? -EBUSY : 0;
+}
+
+static void end(struct slipring_subscriber *subscriber) {
+        if (subscriber->watch) {
+                watch_took(subscriber->watch);
+        }
+}
+
+static int take(struct slipring_subscriber *subscriber,
+                bool newest,
+                void *buffer,
+                size_t buffer_bytes,
+                struct slipring_sample *ret_sample) {
+        int tries = newest ? RING_TRIES_NEWEST : RING_TRIES_NEXT, r;
+        struct ring_view view;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return r;
+        }
+        if (buffer_bytes < subscriber->payload_bytes) {
+                return -EMSGSIZE;
+        }
+        while ((r = find(subscriber, newest, &view, &tries)) == 1) {
+                copy_from_slot(buffer, view.payload, view.payload_bytes);
+                if (ring_reader_validate(&view)) {
+                        ring_reader_accept(&subscriber->reader, &view, ret_sample);
+                        if (ret_sample) {
+                                ret_sample->payload = buffer;
+                        }
+                        break;
+                }
+                if (!newest) {
+                        ring_reader_refuse(&subscriber->reader, &view);
+                }
+        }
+        end(subscriber);
+        return r;
+}
+
+int slipring_subscriber_take(struct slipring_subscriber *subscriber,
+                             void *buffer,
+                             size_t buffer_bytes,
+                             struct slipring_sample *ret_sample) {
+        return take(subscriber, false, buffer, buffer_bytes, ret_sample);
+}
+
+int slipring_subscriber_take_newest(struct slipring_subscriber *subscriber,
+                                    void *buffer,
+                                    size_t buffer_bytes,
+                                    struct slipring_sample *ret_sample) {
+        return take(subscriber, true, buffer, buffer_bytes, ret_sample);
+}
+
+static int
+borrow(struct slipring_subscriber *subscriber, bool newest, struct slipring_sample *ret_sample) {
+        int tries = newest ? RING_TRIES_NEWEST : RING_TRIES_NEXT, r;
+        struct ring_view view;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return r;
+        }
+        /* The metadata must not be torn even if the payload is by the time it is read. */
+        while ((r = find(subscriber, newest, &view, &tries)) == 1 && !ring_reader_validate(&view)) {
+                if (!newest) {
+                        ring_reader_refuse(&subscriber->reader, &view);
+                }
+        }
+        if (r == 1) {
+                *ret_sample = (struct slipring_sample){
+                        .payload = view.payload,
+                        .payload_bytes = view.payload_bytes,
+                        .epoch = view.epoch,
+                        .sequence = view.sequence,
+                        .publish_time_ns = view.publish_time_ns,
+                        .source_time_ns = view.source_time_ns,
+                        .missed = subscriber->reader.gap + view.sequence - subscriber->reader.next,
+                };
+                subscriber->view = view;
+                subscriber->borrowed = true;
+                return 1;
+        }
+        end(subscriber);
+        return r;
+}
+
+int slipring_subscriber_borrow(struct slipring_subscriber *subscriber,
+                               struct slipring_sample *ret_sample) {
+        return borrow(subscriber, false, ret_sample);
+}
+
+int slipring_subscriber_borrow_newest(struct slipring_subscriber *subscriber,
+                                      struct slipring_sample *ret_sample) {
+        return borrow(subscriber, true, ret_sample);
+}
+
+int slipring_subscriber_release(struct slipring_subscriber *subscriber) {
+        bool whole;
+
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        if (!subscriber->borrowed) {
+                return -EINVAL;
+        }
+        subscriber->borrowed = false;
+        whole = ring_reader_validate(&subscriber->view);
+        if (whole) {
+                ring_reader_accept(&subscriber->reader, &subscriber->view, NULL);
+        } else {
+                ring_reader_refuse(&subscriber->reader, &subscriber->view);
+        }
+        end(subscriber);
+        return whole ? 0 : -ESTALE;
+}
+
+/* --- waiting --- */
+
+bool subscriber_ready(const struct slipring_subscriber *subscriber) {
+        return ring_reader_ready(&subscriber->reader) || ring_retired(&subscriber->reader.ring);
+}
+
+int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, uint32_t *ret_word) {
+        struct layout_words *words = subscriber->reader.ring.words;
+
+        /* wake.word: the word before the last look at head; a publish after it changes the word. */
+        *ret_word = atomic_load_explicit(&words->wake, memory_order_acquire);
+        /* asleep.dekker: the flag before the last look at head. Pairs with the fence between head
+         * and flag in ring_writer_commit(). */
+        atomic_store_explicit(subscriber->asleep, 1, memory_order_relaxed);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (ring_reader_ready(&subscriber->reader)) {
+                return 1;
+        }
+        return ring_retired(&subscriber->reader.ring) ? -EIDRM : 0;
+}
+
+int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
+        uint32_t word;
+        int r;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return r;
+        }
+        while (!ring_reader_ready(&subscriber->reader)) {
+                r = subscriber_prepare_sleep(subscriber, &word);
+                if (r != 0) {
+                        return r == 1 ? 0 : r;
+                }
+                if (slipring_now_ns() >= deadline_ns) {
+                        return -ETIMEDOUT;
+                }
+                r = wake_sleep(&subscriber->reader.ring.words->wake, word, wake_bound(deadline_ns));
+                if (r < 0 && r != -ETIMEDOUT) {
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* The first ready handle from the one whose turn it is; -1 for none. */
+static int any_ready(struct slipring_subscriber *const *subscribers, size_t count) {
+        size_t i, index;
+
+        for (i = 0; i < count; i++) {
+                index = (subscribers[0]->turn + i) % count;
+                if (subscriber_ready(subscribers[index])) {
+                        subscribers[0]->turn = index + 1;
+                        return (int) index;
+                }
+        }
+        return -1;
+}
+
+static int
+wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t deadline_ns) {
+        struct wake_item items[WAKE_ITEMS_MAX];
+        size_t i;
+
+        for (i = 0; i < count; i++) {
+                if (subscriber_prepare_sleep(subscribers[i], &items[i].expected) != 0) {
+                        return 0;
+                }
+                items[i].word = &subscribers[i]->reader.ring.words->wake;
+        }
+        if (slipring_now_ns() >= deadline_ns) {
+                return -ETIMEDOUT;
+        }
+        return wake_sleep_any(items, count, wake_bound(deadline_ns));
+}
+
+int slipring_subscriber_wait_any(struct slipring_subscriber *const *subscribers,
+                                 size_t count,
+                                 uint64_t deadline_ns) {
+        int index, r;
+        size_t i;
+
+        if (count == 0) {
+                return -EINVAL;
+        }
+        if (count > WAKE_ITEMS_MAX) {
+                return -E2BIG;
+        }
+        for (i = 0; i < count; i++) {
+                r = begin(subscribers[i]);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        while ((index = any_ready(subscribers, count)) < 0) {
+                r = wait_all(subscribers, count, deadline_ns);
+                if (r == -ENOSYS) {
+                        r = waitset_wait_any(subscribers, count, deadline_ns);
+                }
+                if (r < 0 && (r != -ETIMEDOUT || slipring_now_ns() >= deadline_ns)) {
+                        return r;
+                }
+        }
+        return index;
+}
+
+/* --- looking --- */
+
+int slipring_subscriber_info(struct slipring_subscriber *subscriber,
+                             struct slipring_subscriber_info *ret_info) {
+        const struct ring *ring = &subscriber->reader.ring;
+        uint64_t newest, now;
+        pid_t pid;
+
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        pid = claim_holder(subscriber->topic.claim_id);
+        newest = ring_newest_time_ns(ring);
+        now = slipring_now_ns();
+        *ret_info = (struct slipring_subscriber_info){
+                /* head.publish: pairs with the store in ring_writer_commit(). */
+                .sequence = atomic_load_explicit(&ring->words->head, memory_order_acquire),
+                .delivered = subscriber->reader.delivered,
+                .missed = subscriber->reader.missed,
+                .age_ns = !newest        ? UINT64_MAX
+                          : now > newest ? now - newest
+                                         : 0,
+                .deadline_ns = subscriber->topic.entry.deadline_ns,
+                .rate_hz = ring_rate_hz(ring),
+                .nominal_rate_hz = subscriber->topic.entry.rate_hz,
+                .publisher_pid = pid > 0 ? pid : 0,
+                /* relaxed: a statistic. */
+                .epoch = atomic_load_explicit(&ring->words->epoch, memory_order_relaxed),
+                .depth = ring->depth,
+                .attached = segment_attached(&subscriber->topic.data),
+                .retired = ring_retired(ring),
+        };
+        ret_info->stale = ret_info->deadline_ns && ret_info->age_ns > ret_info->deadline_ns;
+        return 0;
+}
+
+const struct slipring_type *slipring_subscriber_type(const struct slipring_subscriber *subscriber) {
+        return &subscriber->topic.header.type;
+}
+
+int slipring_subscriber_move(struct slipring_subscriber *subscriber,
+                             uint64_t deadline_ns,
+                             struct slipring_error *reterr) {
+        struct topic_request request;
+        struct topic topic;
+        int r;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return error_set(reterr, r,
+                                 r == -ECHILD ? "the handle belongs to the parent process"
+                                              : "a view is borrowed: release it first");
+        }
+        request = (struct topic_request){
+                .bus = *subscriber->bus ? subscriber->bus : NULL,
+                .topic = subscriber->topic.entry.name,
+                .type = subscriber->type,
+                .deadline_ns = deadline_ns,
+                .not_id = subscriber->topic.data.id,
+        };
+        r = topic_open(&topic, &subscriber->directory, &request, reterr);
+        if (r < 0) {
+                return r;
+        }
+        segment_prefault(&topic.data, false);
+        if (subscriber->watch) {
+                watch_disarm(subscriber->watch);
+        }
+        topic_detach(&subscriber->topic);
+        adopt(subscriber, &topic, SLIPRING_START_OLDEST);
+        end(subscriber);
+        return 0;
+}
+
+struct slipring_subscriber *slipring_subscriber_close(struct slipring_subscriber *subscriber) {
+        if (!subscriber) {
+                return NULL;
+        }
+        if (guard_holds(subscriber->cookie)) {
+                if (subscriber->watch) {
+                        watch_remove(subscriber->watch);
+                }
+                topic_detach(&subscriber->topic);
+                directory_detach(&subscriber->directory);
+        } else {
+                header_free(&subscriber->topic.header);
+                header_free(&subscriber->directory.header);
+        }
+        free(subscriber);
+        return NULL;
+}
