@@ -1,0 +1,203 @@
+#include "schema/diagnostics.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/utf8.h"
+#include "schema/util.h"
+
+/* Longest message, and the most of a source line that is shown, in characters. */
+#define MESSAGE_BYTES 1024
+#define SOURCE_WIDTH 120
+
+static struct diagnostic *diagnostics_grow(struct diagnostics *diagnostics) {
+        struct diagnostic *items;
+
+        items = reallocarray(diagnostics->items, diagnostics->count + 1, sizeof(*items));
+        if (!items) {
+                return NULL;
+        }
+        diagnostics->items = items;
+        return &items[diagnostics->count];
+}
+
+void diagnostics_add(struct diagnostics *diagnostics,
+                     enum diagnostic_severity severity,
+                     uint32_t line,
+                     uint32_t column,
+                     const char *format,
+                     ...) {
+        char message[MESSAGE_BYTES];
+        struct diagnostic *item;
+        va_list arguments;
+
+        if (severity == DIAGNOSTIC_ERROR) {
+                diagnostics->errors++;
+        }
+        if (diagnostics_full(diagnostics)) {
+                diagnostics->dropped++;
+                return;
+        }
+        va_start(arguments, format);
+        vsnprintf(message, sizeof(message), format, arguments);
+        va_end(arguments);
+        utf8_sanitize(message);
+
+        item = diagnostics_grow(diagnostics);
+        if (!item) {
+                diagnostics->failed = true;
+                return;
+        }
+        *item = (struct diagnostic){
+                .severity = severity,
+                .line = line,
+                .column = column,
+                .message = strdup(message),
+                .order = (uint32_t) diagnostics->count,
+        };
+        if (!item->message) {
+                diagnostics->failed = true;
+                return;
+        }
+        diagnostics->count++;
+}
+
+bool diagnostics_full(const struct diagnostics *diagnostics) {
+        return diagnostics->count >= DIAGNOSTICS_MAX;
+}
+
+static int diagnostic_compare(const void *left, const void *right) {
+        const struct diagnostic *a = left, *b = right;
+
+        if (a->line != b->line) {
+                return a->line < b->line ? -1 : 1;
+        }
+        if (a->column != b->column) {
+                return a->column < b->column ? -1 : 1;
+        }
+        return a->order < b->order ? -1 : 1;
+}
+
+/* Length of the line break at the start of some text, 0 if there is none. YAML knows others, too;
+ * node_parse() refuses them. */
+static size_t line_break(const char *text, size_t bytes) {
+        if (text[0] == '\r') {
+                return bytes > 1 && text[1] == '\n' ? 2 : 1;
+        }
+        return text[0] == '\n' ? 1 : 0;
+}
+
+static size_t line_length(const char *text, size_t bytes) {
+        size_t length = 0;
+
+        while (length < bytes && line_break(text + length, bytes - length) == 0) {
+                length++;
+        }
+        return length;
+}
+
+/* Bytes that some characters at the start of a text take; not UTF-8 counts as one each. */
+static size_t skip_characters(const char *text, size_t bytes, size_t characters) {
+        size_t skipped = 0;
+
+        while (skipped < bytes && characters-- > 0) {
+                uint32_t character;
+                size_t length;
+
+                length = utf8_decode(text + skipped, bytes - skipped, &character);
+                skipped += length ? length : 1;
+        }
+        return skipped;
+}
+
+/* Copies what is shown of a line: all of it, or a window in which the caret stands. */
+static void diagnostic_quote(struct diagnostic *item, const char *line, size_t bytes) {
+        size_t start = 0, length;
+
+        item->caret = item->column ? item->column - 1 : 0;
+        if (item->caret >= SOURCE_WIDTH - 20) {
+                start = skip_characters(line, bytes, item->caret - SOURCE_WIDTH / 2);
+                item->caret = SOURCE_WIDTH / 2;
+        }
+        length = skip_characters(line + start, bytes - start, SOURCE_WIDTH);
+        item->source = strndup(line + start, length);
+        if (!item->source) {
+                return;
+        }
+        /* A tab would move the caret; a NUL, legal nowhere, has already cut the copy short. */
+        for (char *c = item->source; *c; c++) {
+                *c = *c == '\t' ? ' ' : *c;
+        }
+        utf8_sanitize(item->source);
+}
+
+void diagnostics_finish(struct diagnostics *diagnostics, const char *text, size_t bytes) {
+        size_t i = 0, length;
+        uint32_t line = 1;
+
+        if (diagnostics->count > 1) {
+                qsort(diagnostics->items, diagnostics->count, sizeof(*diagnostics->items),
+                      diagnostic_compare);
+        }
+        while (i < diagnostics->count && diagnostics->items[i].line == 0) {
+                i++;
+        }
+        if (text && bytes >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+                text += 3;
+                bytes -= 3;
+        }
+        while (text && i < diagnostics->count) {
+                length = line_length(text, bytes);
+                while (i < diagnostics->count && diagnostics->items[i].line == line) {
+                        diagnostic_quote(&diagnostics->items[i++], text, length);
+                }
+                if (length == bytes) {
+                        break;
+                }
+                length += line_break(text + length, bytes - length);
+                text += length;
+                bytes -= length;
+                line++;
+        }
+}
+
+static void
+diagnostic_print(const struct diagnostic *item, const char *name, FILE *out, bool colour) {
+        bool error = item->severity == DIAGNOSTIC_ERROR;
+        const char *bold = colour ? "\033[1m" : "";
+        const char *tint = !colour ? "" : error ? "\033[1;31m" : "\033[1;35m";
+        const char *plain = colour ? "\033[0m" : "";
+
+        fprintf(out, "%s%s:", bold, name ? name : "schema");
+        if (item->line > 0) {
+                fprintf(out, "%u:%u:", item->line, item->column);
+        }
+        fprintf(out, "%s %s%s:%s ", plain, tint, error ? "error" : "warning", plain);
+        fprintf(out, "%s\n", item->message);
+        if (item->source) {
+                fprintf(out, "    %s\n    %*s%s^%s\n", item->source, (int) item->caret, "", tint,
+                        plain);
+        }
+}
+
+void diagnostics_print(const struct diagnostics *diagnostics, FILE *out, bool colour) {
+        const char *name = diagnostics->name ? diagnostics->name : "schema";
+
+        for (size_t i = 0; i < diagnostics->count; i++) {
+                diagnostic_print(&diagnostics->items[i], name, out, colour);
+        }
+        if (diagnostics->dropped > 0) {
+                fprintf(out, "%s: %zu more are not shown\n", name, diagnostics->dropped);
+        }
+}
+
+void diagnostics_clear(struct diagnostics *diagnostics) {
+        for (size_t i = 0; i < diagnostics->count; i++) {
+                free(diagnostics->items[i].message);
+                free(diagnostics->items[i].source);
+        }
+        free(diagnostics->items);
+        free(diagnostics->name);
+        *diagnostics = (struct diagnostics){0};
+}

@@ -1,0 +1,81 @@
+/*
+ * The identity of a type:
+ *
+ *     SHA-256( text || lines )
+ *
+ * text     the canonical text (schema/text.c), without its NUL
+ * lines    for each record of the field tree that has a unit, in the order of the tree (breadth
+ *          first), "unit PATH UNIT\n"; PATH is the names from the message's own field down to this
+ *          one with dots between them
+ *
+ * For instance, for {voltage: {type: float32, unit: V}, cell: {type: Cell}} where Cell is
+ * {temperature: {type: float32, unit: degC}}:
+ *
+ *     float32 voltage\n
+ *     power/Cell cell\n
+ *     ================================================================================\n
+ *     MSG: power/Cell\n
+ *     float32 temperature\n
+ *     unit voltage V\n
+ *     unit cell.temperature degC\n
+ *
+ * Everything it is computed from is in struct slipring_type, so anybody who attaches to a topic can
+ * check it with sha256sum. The type's own name, descriptions, ranges and all that belongs to topics
+ * are no part of it: they change neither what the bytes are nor what they mean.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nettle/sha2.h>
+
+#include "schema/type.h"
+
+static void hash_text(struct sha256_ctx *hash, const char *text) {
+        sha256_update(hash, strlen(text), (const uint8_t *) text);
+}
+
+/* The path of a record; its nesting bounds the recursion. Roots have themselves as parent. */
+static void hash_path(struct sha256_ctx *hash,
+                      const struct slipring_type *type,
+                      const uint32_t *parents,
+                      uint32_t record) {
+        if (parents[record] != record) {
+                hash_path(hash, type, parents, parents[record]);
+                hash_text(hash, ".");
+        }
+        hash_text(hash, type->fields[record].name);
+}
+
+int type_identity(const struct slipring_type *type, uint8_t ret_identity[32]) {
+        struct sha256_ctx hash;
+        uint32_t *parents;
+
+        parents = calloc(type->field_count, sizeof(*parents));
+        if (!parents) {
+                return -ENOMEM;
+        }
+        for (uint32_t i = 0; i < type->root_count; i++) {
+                parents[i] = i;
+        }
+        sha256_init(&hash);
+        hash_text(&hash, type->text);
+        for (uint32_t i = 0; i < type->field_count; i++) {
+                const struct slipring_field *field = &type->fields[i];
+
+                for (uint32_t j = 0; j < field->child_count; j++) {
+                        parents[field->first_child + j] = i;
+                }
+                if (field->unit[0]) {
+                        hash_text(&hash, "unit ");
+                        hash_path(&hash, type, parents, i);
+                        hash_text(&hash, " ");
+                        hash_text(&hash, field->unit);
+                        hash_text(&hash, "\n");
+                }
+        }
+        sha256_digest(&hash, 32, ret_identity);
+        free(parents);
+        return 0;
+}

@@ -1,0 +1,337 @@
+/*
+ * From a file to a bus.
+ */
+
+#include "schema/schema.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "schema/loader.h"
+#include "schema/names.h"
+#include "schema/util.h"
+#include "schema/value.h"
+
+/* The schema and what owns it. The schema comes first: to callers this is one object. */
+struct loaded {
+        struct schema schema;
+        struct arena arena;
+};
+
+struct schema *schema_free(struct schema *schema) {
+        struct loaded *loaded = (struct loaded *) schema;
+
+        if (loaded) {
+                arena_free(&loaded->arena);
+        }
+        free(loaded);
+        return NULL;
+}
+
+/*
+ * The top level
+ */
+
+/* Returns whether the file is of a version that can be read. */
+static bool version_read(struct loader *loader, const struct node *root) {
+        const struct node *value = node_get(root, "slipring");
+        uint64_t version = 0;
+        bool negative = false;
+
+        if (!node_get_key(root, "slipring")) {
+                loader_error(loader, root,
+                             "the key 'slipring' is missing: begin with 'slipring: 1'");
+                return true;
+        }
+        if (!value || !value_is_number(loader, value, "slipring")) {
+                return true;
+        }
+        if (value_integer(value->text, &negative, &version) < 0 || negative || version == 0) {
+                loader_error(loader, value,
+                             "slipring '%.64s' is not a version of the schema language, such as 1",
+                             value->text);
+                return true;
+        }
+        if (version != 1) {
+                loader_error(
+                        loader, value,
+                        "version %.64s of the schema language is unknown to slipring %s, which "
+                        "reads version 1",
+                        value->text, SLIPRING_VERSION);
+                return false;
+        }
+        return true;
+}
+
+/* Reads "bus" or "package". Returns NULL where a mistake was reported or the key is missing. */
+static const char *name_read(struct loader *loader, const struct node *root, const char *key) {
+        const struct node *value = node_get(root, key);
+
+        if (!value || !value_is(loader, value, NODE_TEXT, key)) {
+                return NULL;
+        }
+        if (!name_is_snake(value->text)) {
+                loader_error(
+                        loader, value,
+                        "%s name '%.64s' must be in small letters, digits and single underscores, "
+                        "and begin with a letter",
+                        key, value->text);
+                return NULL;
+        }
+        if (strlen(value->text) > SLIPRING_BUS_NAME_MAX) {
+                loader_error(loader, value, "%s name is longer than %u characters", key,
+                             SLIPRING_BUS_NAME_MAX);
+                return NULL;
+        }
+        /* Generated names begin with it and would meet those of the libraries. */
+        if (!strncmp(value->text, "slipring", 8) && (!value->text[8] || value->text[8] == '_')) {
+                loader_error(loader, value, "%s name '%s' is reserved", key, value->text);
+                return NULL;
+        }
+        return value->text;
+}
+
+static void names_read(struct loader *loader, const struct node *root) {
+        struct schema *schema = loader->schema;
+
+        schema->bus = name_read(loader, root, "bus");
+        if (!node_get_key(root, "bus")) {
+                loader_error(loader, root, "the key 'bus' is missing");
+        }
+        schema->package = name_read(loader, root, "package");
+        if (!schema->bus) {
+                schema->bus = "bus";
+        }
+        if (!schema->package) {
+                schema->package = schema->bus;
+        }
+}
+
+static int defaults_read(struct loader *loader, const struct node *root) {
+        static const char *const keys[] = {"depth", "owner", "group", "mode"};
+        const struct node *defaults = node_get(root, "defaults");
+        int r;
+
+        if (!defaults || !value_is(loader, defaults, NODE_MAPPING, "defaults")) {
+                return 0;
+        }
+        r = keys_check(loader, defaults, "in defaults", keys, ELEMENTS(keys));
+        if (r < 0) {
+                return r;
+        }
+        depth_read(&loader->depth, loader, defaults);
+        return access_read(&loader->access, loader, defaults);
+}
+
+/* Types can be as many as "types" has pairs and, of inline fields, "topics". */
+static int
+definitions_reserve(struct loader *loader, const struct node *types, const struct node *topics) {
+        size_t count = (types ? types->count : 0) + (topics ? topics->count : 0);
+
+        loader->definitions = arena_alloc(loader->arena, count, sizeof(struct schema_definition *));
+        loader->schema->definitions = loader->definitions;
+        return loader->definitions ? 0 : -ENOMEM;
+}
+
+static int root_read(struct loader *loader, const struct node *root) {
+        const struct node *types = node_get(root, "types"), *topics = node_get(root, "topics");
+        const struct node *topics_key = node_get_key(root, "topics");
+        int r;
+
+        if (types && !value_is(loader, types, NODE_MAPPING, "types")) {
+                types = NULL;
+        }
+        if (!topics_key) {
+                loader_error(loader, root, "the key 'topics' is missing");
+        }
+        if (topics && !value_is(loader, topics, NODE_MAPPING, "topics")) {
+                topics = NULL;
+        }
+        r = definitions_reserve(loader, types, topics);
+        if (r == 0 && types) {
+                r = types_read(loader, types);
+        }
+        if (r == 0 && topics) {
+                r = topics_read(loader, topics);
+        }
+        if (r == 0) {
+                r = types_finish(loader);
+        }
+        if (r == 0 && topics) {
+                r = topics_finish(loader, topics_key);
+        }
+        loader->schema->definition_count = loader->definition_count;
+        return r;
+}
+
+static int bus_read(struct loader *loader, const struct node *root) {
+        static const char *const keys[] = {"slipring", "bus",   "package",
+                                           "defaults", "types", "topics"};
+        int r;
+
+        if (!value_is(loader, root, NODE_MAPPING, "a schema")) {
+                return 0;
+        }
+        if (!version_read(loader, root)) {
+                return 0;
+        }
+        r = keys_check(loader, root, "at the top", keys, ELEMENTS(keys));
+        if (r < 0) {
+                return r;
+        }
+        names_read(loader, root);
+        r = access_fallback(loader);
+        if (r < 0) {
+                return r;
+        }
+        r = defaults_read(loader, root);
+        if (r < 0) {
+                return r;
+        }
+        return root_read(loader, root);
+}
+
+/*
+ * Loading
+ */
+
+static int loaded_fill(struct loaded *loaded,
+                       const char *text,
+                       size_t bytes,
+                       const struct schema_options *options,
+                       struct diagnostics *diagnostics) {
+        struct loader loader = {
+                .schema = &loaded->schema,
+                .arena = &loaded->arena,
+                .diagnostics = diagnostics,
+                .user = options ? options->user : geteuid(),
+                .depth = SCHEMA_DEPTH_DEFAULT,
+        };
+        struct node *root = NULL;
+        int r;
+
+        if (options && options->machine) {
+                loaded->schema.machine = *options->machine;
+        } else {
+                schema_machine_read(&loaded->schema.machine);
+        }
+        r = node_parse(&root, &loaded->arena, diagnostics, text, bytes);
+        if (r < 0) {
+                return r;
+        }
+        return root ? bus_read(&loader, root) : 0;
+}
+
+static int diagnostics_name(struct diagnostics *diagnostics, const char *name) {
+        char *copy = strdup(name);
+
+        if (!copy) {
+                return -ENOMEM;
+        }
+        free(diagnostics->name);
+        diagnostics->name = copy;
+        return 0;
+}
+
+int schema_load_text(struct schema **ret_schema,
+                     const char *name,
+                     const char *text,
+                     size_t bytes,
+                     const struct schema_options *options,
+                     struct diagnostics *diagnostics) {
+        struct loaded *loaded;
+        int r;
+
+        r = diagnostics_name(diagnostics, name);
+        if (r < 0) {
+                return r;
+        }
+        loaded = calloc(1, sizeof(*loaded));
+        if (!loaded) {
+                return -ENOMEM;
+        }
+        r = loaded_fill(loaded, text, bytes, options, diagnostics);
+        diagnostics_finish(diagnostics, text, bytes);
+        if (r == 0 && diagnostics->errors > 0) {
+                r = -EBADMSG;
+        } else if (r == 0 && diagnostics->failed) {
+                r = -ENOMEM;
+        }
+        if (r < 0) {
+                schema_free(&loaded->schema);
+                return r;
+        }
+        *ret_schema = &loaded->schema;
+        return 0;
+}
+
+/* Reads at most one byte more than a schema may have, so that a pipe or /dev/zero ends, too. */
+static int file_read(int fd, char **ret_text, size_t *ret_bytes) {
+        const size_t capacity = NODE_FILE_BYTES_MAX + 1;
+        size_t bytes = 0;
+        char *text;
+
+        text = malloc(capacity);
+        if (!text) {
+                return -ENOMEM;
+        }
+        while (bytes < capacity) {
+                ssize_t n;
+
+                n = read(fd, text + bytes, capacity - bytes);
+                if (n < 0 && errno == EINTR) {
+                        continue;
+                }
+                if (n < 0) {
+                        n = -errno;
+                        free(text);
+                        return (int) n;
+                }
+                if (n == 0) {
+                        break;
+                }
+                bytes += (size_t) n;
+        }
+        *ret_text = text;
+        *ret_bytes = bytes;
+        return 0;
+}
+
+static int path_read(const char *path, char **ret_text, size_t *ret_bytes) {
+        int fd, r;
+
+        if (!strcmp(path, "-")) {
+                return file_read(STDIN_FILENO, ret_text, ret_bytes);
+        }
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        if (fd < 0) {
+                return -errno;
+        }
+        r = file_read(fd, ret_text, ret_bytes);
+        close(fd);
+        return r;
+}
+
+int schema_load(struct schema **ret_schema,
+                const char *path,
+                const struct schema_options *options,
+                struct diagnostics *diagnostics) {
+        const char *name = strcmp(path, "-") ? path : "<stdin>";
+        size_t bytes = 0;
+        char *text = NULL;
+        int r;
+
+        r = path_read(path, &text, &bytes);
+        if (r < 0) {
+                diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s",
+                                strerror(-r));
+                return diagnostics_name(diagnostics, name) < 0 ? -ENOMEM : r;
+        }
+        r = schema_load_text(ret_schema, name, text, bytes, options, diagnostics);
+        free(text);
+        return r;
+}

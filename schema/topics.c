@@ -1,0 +1,520 @@
+/*
+ * Topics: type, depth, rate, deadline, access, and whether the machine can hold them all.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/loader.h"
+#include "schema/names.h"
+#include "schema/type.h"
+#include "schema/util.h"
+#include "schema/value.h"
+
+#define PAGE_BYTES 4096u
+#define SLOT_ALIGN_BYTES 64u
+
+/* Segments that a bus has besides its topics: the directory. Wake boards come on top. */
+#define OTHER_SEGMENTS 1u
+
+static uint64_t round_up(uint64_t bytes, uint64_t align) {
+        return (bytes + align - 1) / align * align;
+}
+
+uint64_t schema_segment_bytes(const struct slipring_type *type, size_t names, uint32_t depth) {
+        uint64_t strings = names, header, slot;
+
+        strings += strlen(type->name) + strlen(type->text) + 4;
+        for (uint32_t i = 0; i < type->field_count; i++) {
+                strings += strlen(type->fields[i].name) + strlen(type->fields[i].unit) + 2;
+        }
+        header = round_up(256 + 32 * (uint64_t) type->field_count + strings, PAGE_BYTES);
+        slot = SLOT_ALIGN_BYTES + round_up(type->payload_bytes, SLOT_ALIGN_BYTES);
+        /* Between header and slots stand the publisher's words. */
+        return round_up(header + 256 + depth * slot, PAGE_BYTES);
+}
+
+/*
+ * Numbers
+ */
+
+static void quantity_report(struct loader *loader,
+                            const struct node *value,
+                            const char *what,
+                            int r,
+                            const char *example,
+                            const char *units,
+                            const char *limits) {
+        const char *text = value->text;
+
+        if (r == -ENOTUNIQ) {
+                loader_error(loader, value, "%s '%.64s' has no unit; write %s", what, text,
+                             example);
+        } else if (r == -ENOENT) {
+                loader_error(loader, value, "%s '%.64s' has an unknown unit; there are %s", what,
+                             text, units);
+        } else if (r == -EDOM) {
+                loader_error(loader, value, "%s '%.64s' must be more than zero", what, text);
+        } else if (r == -ERANGE) {
+                loader_error(loader, value, "%s '%.64s' is out of range: %s", what, text, limits);
+        } else {
+                loader_error(loader, value, "%s '%.64s' is not a number with a unit, such as %s",
+                             what, text, example);
+        }
+}
+
+static uint64_t duration_read(struct loader *loader, const struct node *mapping, const char *key) {
+        const struct node *value = node_get(mapping, key);
+        uint64_t ns = 0;
+        int r;
+
+        if (!value || !value_is(loader, value, NODE_TEXT, key)) {
+                return 0;
+        }
+        r = value_duration(value->text, &ns);
+        if (r < 0) {
+                quantity_report(loader, value, key, r, "'300 ms'", "ns, us, ms, s, min and h",
+                                "whole nanoseconds, at most 1000000000 s");
+                return 0;
+        }
+        return ns;
+}
+
+static uint64_t rate_read(struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "rate");
+        uint64_t uhz = 0;
+        int r;
+
+        if (!value || !value_is(loader, value, NODE_TEXT, "rate")) {
+                return 0;
+        }
+        r = value_rate(value->text, &uhz);
+        if (r < 0) {
+                quantity_report(loader, value, "rate", r, "'200 Hz'", "mHz, Hz and kHz",
+                                "from 1 mHz to 1000 kHz, in steps of 0.000001 Hz");
+                return 0;
+        }
+        return uhz;
+}
+
+/* Reads "depth" where it is given. */
+void depth_read(uint32_t *depth, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "depth");
+        bool negative = false;
+        uint64_t slots = 0;
+        int r;
+
+        if (!value || !value_is_number(loader, value, "depth")) {
+                return;
+        }
+        r = value_integer(value->text, &negative, &slots);
+        if (r == -EINVAL) {
+                loader_error(loader, value, "depth '%.64s' is not an integer", value->text);
+        } else if (r == -ERANGE || negative || slots < SCHEMA_DEPTH_MIN ||
+                   slots > SCHEMA_DEPTH_MAX) {
+                loader_error(loader, value,
+                             "depth %.64s is out of range: from %u (the double buffer) to %u slots",
+                             value->text, SCHEMA_DEPTH_MIN, SCHEMA_DEPTH_MAX);
+        } else {
+                *depth = (uint32_t) slots;
+        }
+}
+
+/* ceil(rate x history) + 1: with that many slots the oldest sample is at least as old as history
+ * says while the newest one is being written over it. */
+static void history_read(uint32_t *depth,
+                         struct loader *loader,
+                         const struct node *mapping,
+                         uint64_t rate_uhz) {
+        const struct node *key = node_get_key(mapping, "history");
+        const unsigned __int128 scale = (unsigned __int128) 1000000 * 1000000000;
+        unsigned __int128 slots;
+        uint64_t ns;
+
+        if (!key) {
+                return;
+        }
+        if (node_get_key(mapping, "depth")) {
+                loader_error(loader, key,
+                             "history and depth exclude each other: history is a depth");
+                return;
+        }
+        if (!node_get_key(mapping, "rate")) {
+                loader_error(loader, key, "history needs a rate to know how many slots it takes");
+                return;
+        }
+        ns = duration_read(loader, mapping, "history");
+        if (ns == 0 || rate_uhz == 0) {
+                return;
+        }
+        slots = ((unsigned __int128) ns * rate_uhz + scale - 1) / scale + 1;
+        if (slots > SCHEMA_DEPTH_MAX) {
+                loader_error(loader, key->next,
+                             "history '%.64s' takes more than %u slots at this rate",
+                             key->next->text, SCHEMA_DEPTH_MAX);
+                return;
+        }
+        *depth = (uint32_t) slots;
+}
+
+/* 3 periods unless the file says so. */
+static void deadline_read(struct schema_topic *topic,
+                          struct loader *loader,
+                          const struct node *mapping,
+                          uint64_t rate_uhz) {
+        const uint64_t scale = UINT64_C(1000000000) * 1000000;
+        const struct node *value = node_get(mapping, "deadline");
+
+        if (rate_uhz > 0) {
+                topic->rate_hz = (double) rate_uhz / 1e6;
+                topic->deadline_ns = (3 * scale + rate_uhz / 2) / rate_uhz;
+        }
+        if (!value) {
+                return;
+        }
+        topic->deadline_ns = duration_read(loader, mapping, "deadline");
+        if (topic->deadline_ns > 0 && rate_uhz > 0 && topic->deadline_ns < scale / rate_uhz) {
+                loader_warning(
+                        loader, value,
+                        "a deadline of '%.64s' is shorter than the period: the topic will be "
+                        "stale between samples",
+                        value->text);
+        }
+}
+
+/*
+ * Topics
+ */
+
+static int topic_read_inline(struct loader *loader,
+                             struct schema_topic *topic,
+                             const struct node *key,
+                             const struct node *fields) {
+        struct schema_definition *definition;
+        char *name;
+
+        name = name_camel(loader->arena, topic->name);
+        definition = arena_alloc(loader->arena, 1, sizeof(*definition));
+        if (!name || !definition) {
+                return -ENOMEM;
+        }
+        if (!types_check_name(loader, key, name)) {
+                return 0;
+        }
+        *definition = (struct schema_definition){
+                .name = name,
+                .package = loader->schema->package,
+                .line = key->line,
+                .column = key->column,
+        };
+        loader->definitions[loader->definition_count++] = definition;
+        topic->definition = definition;
+        return fields_read(loader, definition, fields);
+}
+
+static int
+topic_read_type(struct loader *loader, struct schema_topic *topic, const struct node *key) {
+        const struct node *type = node_get_key(key->next, "type");
+        const struct node *fields = node_get_key(key->next, "fields");
+
+        if (type && fields) {
+                loader_error(loader, type->line > fields->line ? type : fields,
+                             "type and fields exclude each other: fields are a type");
+                return 0;
+        }
+        if (!type && !fields) {
+                loader_error(loader, key, "topic '%s' has neither type nor fields", topic->name);
+                return 0;
+        }
+        if (fields) {
+                return topic_read_inline(loader, topic, key, fields->next);
+        }
+        type = type->next;
+        if (!value_is(loader, type, NODE_TEXT, "type")) {
+                return 0;
+        }
+        topic->definition = types_find(loader, type->text);
+        if (!topic->definition && type_kind(type->text)) {
+                loader_error(loader, type,
+                             "a topic cannot have the scalar type '%s'; write fields: {value: %s}",
+                             type->text, type->text);
+        } else if (!topic->definition) {
+                types_report_unknown(loader, type, type->text);
+        }
+        return 0;
+}
+
+static int
+topic_read_access(struct loader *loader, struct schema_topic *topic, const struct node *mapping) {
+        struct access access = loader->access;
+        int r;
+
+        r = access_read(&access, loader, mapping);
+        if (r < 0) {
+                return r;
+        }
+        topic->has_owner = access.owner_name != NULL;
+        topic->has_group = access.group_name != NULL;
+        topic->owner = access.owner_name ? access.owner : loader->fallback.owner;
+        topic->owner_name = access.owner_name ? access.owner_name : loader->fallback.owner_name;
+        topic->group = access.group_name ? access.group : loader->fallback.group;
+        topic->group_name = access.group_name ? access.group_name : loader->fallback.group_name;
+        topic->mode = access.mode ? access.mode : loader->fallback.mode;
+        return 0;
+}
+
+static int
+topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
+        static const char *const keys[] = {"type",  "fields",  "description", "rate",  "deadline",
+                                           "depth", "history", "owner",       "group", "mode"};
+        const struct node *mapping = key->next;
+        uint64_t rate_uhz;
+        int r;
+
+        if (!value_is(loader, mapping, NODE_MAPPING, "a topic")) {
+                return 0;
+        }
+        r = keys_check(loader, mapping, "in a topic", keys, ELEMENTS(keys));
+        if (r < 0) {
+                return r;
+        }
+        r = topic_read_type(loader, topic, key);
+        if (r < 0) {
+                return r;
+        }
+        r = text_read(&topic->description, loader, mapping, "description");
+        if (r < 0) {
+                return r;
+        }
+        rate_uhz = rate_read(loader, mapping);
+        deadline_read(topic, loader, mapping, rate_uhz);
+        topic->depth = loader->depth;
+        depth_read(&topic->depth, loader, mapping);
+        history_read(&topic->depth, loader, mapping, rate_uhz);
+        return topic_read_access(loader, topic, mapping);
+}
+
+static bool topic_check_name(struct loader *loader, const struct node *key) {
+        if (!name_is_path(key->text)) {
+                loader_error(loader, key,
+                             "topic name '%.64s' must be in small letters, digits and single "
+                             "underscores, with slashes between words that begin with a letter",
+                             key->text);
+                return false;
+        }
+        if (strlen(key->text) > SLIPRING_TOPIC_NAME_MAX) {
+                loader_error(loader, key, "topic name is longer than %u characters",
+                             SLIPRING_TOPIC_NAME_MAX);
+                return false;
+        }
+        return true;
+}
+
+static int topic_read(struct loader *loader, const struct node *key) {
+        struct schema *schema = loader->schema;
+        struct schema_topic *topic = &schema->topics[schema->topic_count++];
+
+        *topic = (struct schema_topic){
+                .name = key->text,
+                .description = "",
+                .line = key->line,
+                .column = key->column,
+        };
+        topic_check_name(loader, key);
+        return topic_read_mapping(loader, topic, key);
+}
+
+int topics_read(struct loader *loader, const struct node *topics) {
+        int r;
+
+        if (topics->count == 0) {
+                loader_error(loader, topics, "a bus needs at least one topic");
+                return 0;
+        }
+        if (topics->count > SCHEMA_TOPICS_MAX) {
+                loader_error(loader, topics, "%zu topics are more than the %u that a bus can have",
+                             topics->count, SCHEMA_TOPICS_MAX);
+                return 0;
+        }
+        loader->schema->topics =
+                arena_alloc(loader->arena, topics->count, sizeof(*loader->schema->topics));
+        if (!loader->schema->topics) {
+                return -ENOMEM;
+        }
+        r = keys_unique(loader, topics, "topic", "defined");
+        if (r < 0) {
+                return r;
+        }
+        NODE_FOR_EACH_PAIR(key, topics) {
+                r = key->broken ? 0 : topic_read(loader, key);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/*
+ * The whole bus
+ */
+
+struct flat_name {
+        const char *name;
+        const struct schema_topic *topic;
+};
+
+static int flat_name_compare(const void *left, const void *right) {
+        const struct flat_name *a = left, *b = right;
+        int order = strcmp(a->name, b->name);
+
+        if (order) {
+                return order;
+        }
+        return a->topic < b->topic ? -1 : a->topic > b->topic;
+}
+
+/* "imu/front" and "imu_front" would be one name in generated code. */
+static int topics_check_names(struct loader *loader) {
+        struct schema *schema = loader->schema;
+        struct flat_name *names;
+        int r = 0;
+
+        names = calloc(schema->topic_count + 1, sizeof(*names));
+        if (!names) {
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                names[i].topic = &schema->topics[i];
+                names[i].name = name_flat(loader->arena, schema->topics[i].name);
+                r = names[i].name ? r : -ENOMEM;
+        }
+        if (r == 0) {
+                qsort(names, schema->topic_count, sizeof(*names), flat_name_compare);
+        }
+        for (size_t i = 1; r == 0 && i < schema->topic_count; i++) {
+                if (!strcmp(names[i - 1].name, names[i].name)) {
+                        loader_error(
+                                loader, names[i].topic,
+                                "topic '%s' is called '%s' in source code, and so is '%s' on line "
+                                "%u",
+                                names[i].topic->name, names[i].name, names[i - 1].topic->name,
+                                names[i - 1].topic->line);
+                }
+        }
+        free(names);
+        return r;
+}
+
+/* A size for people: "1.5 GiB". */
+static const char *size_text(char text[32], uint64_t bytes) {
+        static const char *const units[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+        double size = (double) bytes;
+        size_t unit = 0;
+
+        for (; size >= 1024 && unit + 1 < ELEMENTS(units); unit++) {
+                size /= 1024;
+        }
+        snprintf(text, 32, size < 10 && unit > 0 ? "%.1f %s" : "%.0f %s", size, units[unit]);
+        return text;
+}
+
+/* Returns false, with a diagnostic, where a topic does not fit even alone. */
+static bool topic_check_size(struct loader *loader, const struct schema_topic *topic) {
+        const struct schema_machine *machine = &loader->schema->machine;
+        char need[32], have[32];
+
+        if (topic->segment_bytes > machine->memory_bytes) {
+                loader_error(loader, topic,
+                             "topic '%s' takes %s of memory, and this machine has %s", topic->name,
+                             size_text(need, topic->segment_bytes),
+                             size_text(have, machine->memory_bytes));
+                return false;
+        }
+        if (topic->segment_bytes > machine->segment_bytes_max) {
+                loader_error(loader, topic,
+                             "topic '%s' takes %s, and kernel.shmmax lets a segment have %s",
+                             topic->name, size_text(need, topic->segment_bytes),
+                             size_text(have, machine->segment_bytes_max));
+                return false;
+        }
+        return true;
+}
+
+/* Topics with equal access share a wake board. */
+static size_t topics_count_boards(const struct schema *schema) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                const struct schema_topic *a = &schema->topics[i];
+                size_t j = 0;
+
+                for (; j < i; j++) {
+                        const struct schema_topic *b = &schema->topics[j];
+
+                        if (a->owner == b->owner && a->group == b->group && a->mode == b->mode) {
+                                break;
+                        }
+                }
+                count += j == i;
+        }
+        return count;
+}
+
+static void topics_check_total(struct loader *loader, const struct node *topics) {
+        const struct schema *schema = loader->schema;
+        size_t segments = schema->topic_count + topics_count_boards(schema) + OTHER_SEGMENTS;
+        char need[32], have[32];
+
+        if (schema->total_bytes > schema->machine.memory_bytes) {
+                loader_error(loader, topics,
+                             "the topics take %s of memory, and this machine has %s",
+                             size_text(need, schema->total_bytes),
+                             size_text(have, schema->machine.memory_bytes));
+        } else if (schema->total_bytes > schema->machine.total_bytes_max) {
+                loader_error(loader, topics,
+                             "the topics take %s, and kernel.shmall lets all segments have %s",
+                             size_text(need, schema->total_bytes),
+                             size_text(have, schema->machine.total_bytes_max));
+        }
+        if (segments > schema->machine.segments_max) {
+                loader_error(loader, topics,
+                             "the bus takes %zu segments, and kernel.shmmni lets there be %llu",
+                             segments, (unsigned long long) schema->machine.segments_max);
+        }
+}
+
+static int topic_finish(struct loader *loader, struct schema_topic *topic) {
+        struct schema_definition *definition = (struct schema_definition *) topic->definition;
+        size_t names = strlen(topic->name) + strlen(topic->description) + 2;
+        int r;
+
+        if (!definition) {
+                return 0;
+        }
+        r = types_build(loader, definition, topic);
+        if (r < 0 || !definition->type) {
+                return r;
+        }
+        topic->type = definition->type;
+        topic->segment_bytes = schema_segment_bytes(topic->type, names, topic->depth);
+        return 0;
+}
+
+int topics_finish(struct loader *loader, const struct node *topics) {
+        struct schema *schema = loader->schema;
+        bool fit = true;
+        int r;
+
+        r = topics_check_names(loader);
+        for (size_t i = 0; r == 0 && i < schema->topic_count; i++) {
+                r = topic_finish(loader, &schema->topics[i]);
+                fit = topic_check_size(loader, &schema->topics[i]) && fit;
+                schema->total_bytes += schema->topics[i].segment_bytes;
+        }
+        if (r == 0 && fit) {
+                topics_check_total(loader, topics);
+        }
+        return r;
+}
