@@ -65,17 +65,15 @@ static int map(struct uring *uring, const struct io_uring_params *params) {
 }
 
 static int probe_futex(const struct uring *uring) {
-        struct {
-                struct io_uring_probe probe;
-                struct io_uring_probe_op ops[256];
-        } list;
+        _Alignas(struct io_uring_probe) char memory[sizeof(struct io_uring_probe) +
+                                                    256 * sizeof(struct io_uring_probe_op)] = {0};
+        const struct io_uring_probe *probe = (const void *) memory;
 
-        memset(&list, 0, sizeof(list));
-        if (syscall(SYS_io_uring_register, uring->fd, IORING_REGISTER_PROBE, &list, 256) < 0) {
+        if (syscall(SYS_io_uring_register, uring->fd, IORING_REGISTER_PROBE, memory, 256) < 0) {
                 return -errno;
         }
-        if (list.probe.last_op < OP_FUTEX_WAIT ||
-            !(list.ops[OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED)) {
+        if (probe->last_op < OP_FUTEX_WAIT ||
+            !(probe->ops[OP_FUTEX_WAIT].flags & IO_URING_OP_SUPPORTED)) {
                 return -ENOSYS;
         }
         return 0;
