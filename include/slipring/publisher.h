@@ -57,7 +57,7 @@ struct slipring_publisher_options {
  * @wakeups:            times the kernel was called to wake subscribers, by all publishers so far
  * @epoch:              takeovers of this topic so far, this one included
  * @depth:              slots in the ring
- * @attached:           processes that have the topic's segment attached, this one and the manager
+ * @attached:           attachments of the topic's segment, one a handle, the manager's
  *                      included
  * @reserved:           0
  */

@@ -78,7 +78,7 @@ struct slipring_subscriber_options {
  * @publisher_pid:      pid of the process that holds the claim, 0 for none
  * @epoch:              publisher takeovers so far
  * @depth:              slots in the ring
- * @attached:           processes that have the topic's segment attached, the manager included
+ * @attached:           attachments of the topic's segment, one a handle, the manager's included
  * @stale:              the topic has a deadline and no sample younger than it
  * @retired:            the topic was retired
  */

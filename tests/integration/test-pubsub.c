@@ -62,10 +62,311 @@ static void test_take_delivers_in_order_what_was_published(void **state) {
         slipring_publisher_close(publisher);
 }
 
+static int take(struct slipring_subscriber *subscriber,
+                struct message *message,
+                struct slipring_sample *sample) {
+        return slipring_subscriber_take(subscriber, message, sizeof(*message), sample);
+}
+
+static void test_a_lapped_subscriber_counts_exactly_what_it_missed(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_subscriber_info info;
+        struct slipring_sample sample;
+        struct message message;
+        uint64_t i;
+
+        for (i = 1; i <= 10; i++) {
+                publish(publisher, i);
+        }
+        /* Four slots hold 7 to 10. */
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 7);
+        assert_int_equal(sample.missed, 6);
+        for (i = 8; i <= 10; i++) {
+                assert_int_equal(take(subscriber, &message, &sample), 1);
+                assert_int_equal(message.number, i);
+                assert_int_equal(sample.missed, 0);
+        }
+        assert_int_equal(take(subscriber, &message, &sample), 0);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.delivered, 4);
+        assert_int_equal(info.missed, 6);
+        assert_int_equal(info.sequence, 10);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_start_positions(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *newest, *oldest, *next;
+        struct slipring_sample sample;
+        struct message message;
+        uint64_t i;
+
+        for (i = 1; i <= 6; i++) {
+                publish(publisher, i);
+        }
+        newest = subscriber_open("imu", SLIPRING_START_NEWEST);
+        oldest = subscriber_open("imu", SLIPRING_START_OLDEST);
+        next = subscriber_open("imu", SLIPRING_START_NEXT);
+        assert_int_equal(take(newest, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 6);
+        assert_int_equal(sample.missed, 0);
+        assert_int_equal(take(oldest, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 3);
+        assert_int_equal(sample.missed, 0);
+        assert_int_equal(take(next, &message, &sample), 0);
+        publish(publisher, 7);
+        assert_int_equal(take(next, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 7);
+        slipring_subscriber_close(newest);
+        slipring_subscriber_close(oldest);
+        slipring_subscriber_close(next);
+        slipring_publisher_close(publisher);
+}
+
+static void test_take_newest_passes_over_and_counts(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_sample sample;
+        struct message message;
+
+        publish(publisher, 1);
+        publish(publisher, 2);
+        publish(publisher, 3);
+        assert_int_equal(
+                slipring_subscriber_take_newest(subscriber, &message, sizeof(message), &sample), 1);
+        assert_int_equal(message.number, 3);
+        assert_int_equal(sample.missed, 2);
+        assert_int_equal(
+                slipring_subscriber_take_newest(subscriber, &message, sizeof(message), &sample), 0);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_a_loan_is_seen_when_committed_and_not_before(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_sample sample;
+        struct message message;
+        void *payload = NULL, *second = NULL;
+
+        assert_int_equal(slipring_publisher_commit(publisher, 0), -EINVAL);
+        assert_int_equal(slipring_publisher_abandon(publisher), -EINVAL);
+        assert_int_equal(slipring_publisher_loan(publisher, &payload), 0);
+        assert_int_equal((uintptr_t) payload % 64, 0);
+        assert_int_equal(slipring_publisher_loan(publisher, &second), -EBUSY);
+        message = message_make(1);
+        assert_int_equal(slipring_publisher_publish(publisher, &message, sizeof(message), 0),
+                         -EBUSY);
+        memcpy(payload, &message, sizeof(message));
+        assert_int_equal(take(subscriber, &message, &sample), 0);
+        assert_int_equal(slipring_publisher_commit(publisher, 5), 0);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(message.number, 1);
+        assert_int_equal(sample.source_time_ns, 5);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_an_abandoned_loan_uses_up_no_number(void **state) {
+        struct slipring_publisher *publisher = publisher_open("odom");
+        struct slipring_subscriber *subscriber = subscriber_open("odom", SLIPRING_START_OLDEST);
+        struct slipring_sample sample;
+        struct message message;
+        void *payload = NULL;
+
+        publish(publisher, 1);
+        publish(publisher, 2);
+        assert_int_equal(slipring_publisher_loan(publisher, &payload), 0);
+        assert_int_equal(slipring_publisher_abandon(publisher), 0);
+        /* Depth 2: the loan cost sample 1; sample 2 is still there. */
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 2);
+        assert_int_equal(sample.missed, 1);
+        publish(publisher, 3);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(sample.sequence, 3);
+        assert_int_equal(message.number, 3);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_release_tells_whether_a_view_stayed_whole(void **state) {
+        struct slipring_publisher *publisher = publisher_open("odom");
+        struct slipring_subscriber *subscriber = subscriber_open("odom", SLIPRING_START_OLDEST);
+        struct slipring_subscriber_info info;
+        struct slipring_sample sample;
+        struct message message;
+
+        assert_int_equal(slipring_subscriber_release(subscriber), -EINVAL);
+        assert_int_equal(slipring_subscriber_borrow(subscriber, &sample), 0);
+        publish(publisher, 1);
+        assert_int_equal(slipring_subscriber_borrow(subscriber, &sample), 1);
+        assert_int_equal(sample.sequence, 1);
+        assert_true(message_whole(sample.payload));
+        assert_int_equal(slipring_subscriber_borrow(subscriber, &sample), -EBUSY);
+        assert_int_equal(take(subscriber, &message, &sample), -EBUSY);
+        assert_int_equal(slipring_subscriber_wait(subscriber, 0), -EBUSY);
+        assert_int_equal(slipring_subscriber_release(subscriber), 0);
+
+        publish(publisher, 2);
+        assert_int_equal(slipring_subscriber_borrow(subscriber, &sample), 1);
+        publish(publisher, 3);
+        publish(publisher, 4);
+        assert_int_equal(slipring_subscriber_release(subscriber), -ESTALE);
+        assert_int_equal(slipring_subscriber_borrow_newest(subscriber, &sample), 1);
+        assert_int_equal(sample.sequence, 4);
+        assert_int_equal(sample.missed, 2);
+        assert_int_equal(slipring_subscriber_release(subscriber), 0);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.delivered, 2);
+        assert_int_equal(info.missed, 2);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_sizes_are_checked(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct message message = message_make(1);
+
+        assert_int_equal(slipring_publisher_publish(publisher, &message, 63, 0), -EMSGSIZE);
+        assert_int_equal(slipring_publisher_publish(publisher, &message, 65, 0), -EMSGSIZE);
+        assert_int_equal(slipring_subscriber_take(subscriber, &message, 63, NULL), -EMSGSIZE);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+/* What every description of this user's topics is compared with. */
+static void test_info_describes_the_topic(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_publisher_info writer;
+        struct slipring_subscriber_info info;
+
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.publisher_pid, getpid());
+        assert_int_equal(info.sequence, 0);
+        assert_true(info.age_ns == UINT64_MAX);
+        assert_false(info.stale);
+        assert_true(info.rate_hz == 0);
+        publish(publisher, 1);
+        usleep(2000);
+        publish(publisher, 2);
+        usleep(2000);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_true(info.age_ns >= 2000000 && info.age_ns != UINT64_MAX);
+        assert_true(info.rate_hz > 0 && info.rate_hz <= 500);
+        assert_int_equal(info.depth, 4);
+        assert_int_equal(info.epoch, 1);
+        /* The manager (this process), the publisher, the subscriber. */
+        assert_int_equal(info.attached, 3);
+        assert_int_equal(slipring_publisher_info(publisher, &writer), 0);
+        assert_int_equal(writer.sequence, 2);
+        assert_int_equal(writer.attached, 3);
+        slipring_publisher_close(publisher);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.publisher_pid, 0);
+        assert_string_equal(slipring_subscriber_type(subscriber)->name, message_type.name);
+        assert_string_equal(slipring_subscriber_type(subscriber)->text, message_type.text);
+        assert_int_equal(slipring_subscriber_type(subscriber)->field_count, 2);
+        slipring_subscriber_close(subscriber);
+}
+
+static void test_a_topic_without_samples_within_its_deadline_is_stale(void **state) {
+        struct topic_spec spec = topic_of("imu", 4);
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        struct slipring_subscriber_info info;
+
+        spec.deadline_ns = 1000000;
+        spec.rate_hz = 1000;
+        bus_apply(*state, &spec, 1);
+        subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_true(info.stale);
+        assert_true(info.nominal_rate_hz == 1000);
+        publisher = publisher_open("imu");
+        do {
+                publish(publisher, 1);
+                assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        } while (info.stale && info.age_ns > 1000000);
+        assert_false(info.stale);
+        usleep(1100);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_true(info.stale);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+/* A struct with inner padding: what the publisher leaves there must not leave its process. */
+struct padded {
+        uint8_t flag;
+        uint8_t pad0[7];
+        double value;
+};
+
+static void test_padding_leaves_as_zeros(void **state) {
+        static const struct slipring_field element[] = {
+                {"items", "", SLIPRING_KIND_STRUCT, 3, 0, sizeof(struct padded), 1, 3},
+                {"flag", "", SLIPRING_KIND_UINT8, 0, 0, 1, 0, 0},
+                {"pad0", "", SLIPRING_KIND_UINT8, 7, 1, 1, 0, 0},
+                {"value", "", SLIPRING_KIND_FLOAT64, 0, 8, 8, 0, 0},
+        };
+        static const struct slipring_type type = {
+                .version = SLIPRING_TYPE_VERSION,
+                .payload_bytes = 3 * sizeof(struct padded),
+                .field_count = 4,
+                .root_count = 1,
+                .identity = {3},
+                .name = "test_msgs/msg/Padded",
+                .text = "",
+                .fields = element,
+        };
+        struct topic_spec spec = topic_of("imu", 2);
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        struct padded sent[3], got[3], zero = {0};
+        void *payload = NULL;
+        int i;
+
+        spec.type = &type;
+        bus_apply(*state, &spec, 1);
+        publisher = publisher_open("imu");
+        subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        memset(sent, 0xaa, sizeof(sent));
+        assert_int_equal(slipring_publisher_publish(publisher, sent, sizeof(sent), 0), 0);
+        assert_int_equal(slipring_publisher_loan(publisher, &payload), 0);
+        memset(payload, 0xaa, sizeof(sent));
+        assert_int_equal(slipring_publisher_commit(publisher, 0), 0);
+        while (slipring_subscriber_take(subscriber, got, sizeof(got), NULL) == 1) {
+                for (i = 0; i < 3; i++) {
+                        assert_int_equal(got[i].flag, 0xaa);
+                        assert_memory_equal(got[i].pad0, zero.pad0, 7);
+                        assert_memory_equal(&got[i].value, &sent[i].value, 8);
+                }
+        }
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 int main(void) {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test_setup_teardown(test_take_delivers_in_order_what_was_published,
-                                                setup, teardown),
+                CASE(test_take_delivers_in_order_what_was_published),
+                CASE(test_a_lapped_subscriber_counts_exactly_what_it_missed),
+                CASE(test_start_positions),
+                CASE(test_take_newest_passes_over_and_counts),
+                CASE(test_a_loan_is_seen_when_committed_and_not_before),
+                CASE(test_an_abandoned_loan_uses_up_no_number),
+                CASE(test_release_tells_whether_a_view_stayed_whole),
+                CASE(test_sizes_are_checked),
+                CASE(test_info_describes_the_topic),
+                CASE(test_a_topic_without_samples_within_its_deadline_is_stale),
+                CASE(test_padding_leaves_as_zeros),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
