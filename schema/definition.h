@@ -100,6 +100,7 @@ enum definition_state {
  * @line:               where it is defined
  * @column:             from 1
  * @state:              one of enum definition_state
+ * @order:              of all definitions: those that this one uses have smaller numbers
  * @mark:               used by walks over the graph of types to pass each one once
  */
 struct schema_definition {
@@ -115,6 +116,7 @@ struct schema_definition {
         uint32_t line;
         uint32_t column;
         enum definition_state state;
+        uint32_t order;
         uint32_t mark;
 };
 

@@ -51,12 +51,14 @@ uint32_t type_kind(const char *name) {
  * @diagnostics:        takes mistakes
  * @path:               definitions being laid out, each used by the one before
  * @depth:              how many
+ * @order:              definitions that are done
  */
 struct layout {
         struct arena *arena;
         struct diagnostics *diagnostics;
         struct schema_definition *path[SLIPRING_NESTING_MAX];
         size_t depth;
+        uint32_t *order;
 };
 
 /* Names the types from one back to itself: "A -> B -> A". */
@@ -240,13 +242,15 @@ static int layout_visit(struct layout *layout, struct schema_definition *definit
                 usable = r > 0;
         }
         definition->state = usable ? DEFINITION_DONE : DEFINITION_BROKEN;
+        definition->order = ++*layout->order;
         return 0;
 }
 
 int layout_definition(struct schema_definition *definition,
                       struct arena *arena,
-                      struct diagnostics *diagnostics) {
-        struct layout layout = {.arena = arena, .diagnostics = diagnostics};
+                      struct diagnostics *diagnostics,
+                      uint32_t *order) {
+        struct layout layout = {.arena = arena, .diagnostics = diagnostics, .order = order};
 
         if (definition->state != DEFINITION_READ) {
                 return 0;

@@ -94,9 +94,11 @@ struct schema_topic {
  * @package:            package of its types
  * @topics:             the topics in the order of the file
  * @topic_count:        how many
- * @definitions:        all its types in the order of the file, those of inline fields included
+ * @definitions:        all its types, those of inline fields included; each stands behind the
+ *                      types that it uses
  * @definition_count:   how many
  * @total_bytes:        shared memory of all topics
+ * @segment_count:      segments of the bus: topics, wake boards, directory
  * @machine:            the limits that it was checked against
  */
 struct schema {
@@ -107,6 +109,7 @@ struct schema {
         struct schema_definition *const *definitions;
         size_t definition_count;
         uint64_t total_bytes;
+        uint64_t segment_count;
         struct schema_machine machine;
 };
 

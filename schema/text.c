@@ -43,24 +43,30 @@ struct writer {
         bool duration;
 };
 
-static void text_field(struct writer *writer, const struct schema_field *field) {
+static void text_field(struct buffer *buffer, const struct schema_field *field) {
         const struct schema_definition *nested = field->nested;
         const char *name = nested ? nested->name : type_scalar(field->kind)->text_name;
 
         for (size_t i = 0; i < field->value_count; i++) {
                 const struct schema_value *value = &field->values[i];
 
-                buffer_print(&writer->buffer, "%s %s=%s%" PRIu64 "\n", name, value->constant,
+                buffer_print(buffer, "%s %s=%s%" PRIu64 "\n", name, value->constant,
                              value->negative ? "-" : "", value->magnitude);
         }
         if (nested) {
-                buffer_print(&writer->buffer, "%s/", nested->package);
+                buffer_print(buffer, "%s/", nested->package);
         }
-        buffer_print(&writer->buffer, "%s", name);
+        buffer_print(buffer, "%s", name);
         if (field->count > 0) {
-                buffer_print(&writer->buffer, "[%u]", field->count);
+                buffer_print(buffer, "[%u]", field->count);
         }
-        buffer_print(&writer->buffer, " %s\n", field->name);
+        buffer_print(buffer, " %s\n", field->name);
+}
+
+void type_text_fields(struct buffer *buffer, const struct schema_definition *definition) {
+        for (size_t i = 0; i < definition->field_count; i++) {
+                text_field(buffer, &definition->fields[i]);
+        }
 }
 
 static void text_builtin(struct writer *writer, uint32_t kind, bool *written) {
@@ -74,9 +80,7 @@ static void text_builtin(struct writer *writer, uint32_t kind, bool *written) {
 /* A definition's own lines, then those of the types it uses. Nesting bounds the recursion. */
 static void text_definition(struct writer *writer, struct schema_definition *definition) {
         definition->mark = writer->mark;
-        for (size_t i = 0; i < definition->field_count; i++) {
-                text_field(writer, &definition->fields[i]);
-        }
+        type_text_fields(&writer->buffer, definition);
         for (size_t i = 0; i < definition->field_count; i++) {
                 const struct schema_field *field = &definition->fields[i];
 

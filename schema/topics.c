@@ -463,8 +463,7 @@ static size_t topics_count_boards(const struct schema *schema) {
 }
 
 static void topics_check_total(struct loader *loader, const struct node *topics) {
-        const struct schema *schema = loader->schema;
-        size_t segments = schema->topic_count + topics_count_boards(schema) + OTHER_SEGMENTS;
+        struct schema *schema = loader->schema;
         char need[32], have[32];
 
         if (schema->total_bytes > schema->machine.memory_bytes) {
@@ -478,10 +477,12 @@ static void topics_check_total(struct loader *loader, const struct node *topics)
                              size_text(need, schema->total_bytes),
                              size_text(have, schema->machine.total_bytes_max));
         }
-        if (segments > schema->machine.segments_max) {
+        schema->segment_count = schema->topic_count + topics_count_boards(schema) + OTHER_SEGMENTS;
+        if (schema->segment_count > schema->machine.segments_max) {
                 loader_error(loader, topics,
-                             "the bus takes %zu segments, and kernel.shmmni lets there be %llu",
-                             segments, (unsigned long long) schema->machine.segments_max);
+                             "the bus takes %llu segments, and kernel.shmmni lets there be %llu",
+                             (unsigned long long) schema->segment_count,
+                             (unsigned long long) schema->machine.segments_max);
         }
 }
 

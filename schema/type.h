@@ -6,6 +6,7 @@
  */
 
 #include "schema/arena.h"
+#include "schema/buffer.h"
 #include "schema/definition.h"
 #include "schema/diagnostics.h"
 
@@ -39,6 +40,7 @@ uint32_t type_kind(const char *name);
  * @definition:         a definition with its fields in the order of the file
  * @arena:              owns what is added
  * @diagnostics:        mistakes: cycles, too much nesting, too many fields, too many bytes
+ * @order:              counts definitions as they are done
  *
  * Does the types it uses first. A definition with a mistake is BROKEN afterwards, else it is DONE.
  *
@@ -46,7 +48,8 @@ uint32_t type_kind(const char *name);
  */
 int layout_definition(struct schema_definition *definition,
                       struct arena *arena,
-                      struct diagnostics *diagnostics);
+                      struct diagnostics *diagnostics,
+                      uint32_t *order);
 
 /**
  * type_build() - make the public description of a type
@@ -71,6 +74,13 @@ int type_text(const char **ret_text,
               struct schema_definition *definition,
               struct arena *arena,
               uint32_t mark);
+
+/**
+ * type_text_fields() - write a definition's own lines of the canonical text
+ * @buffer:     text to append to
+ * @definition: definition that is DONE
+ */
+void type_text_fields(struct buffer *buffer, const struct schema_definition *definition);
 
 /**
  * type_identity() - compute what tells a type from all others

@@ -737,7 +737,15 @@ static int types_check_names(struct loader *loader) {
         return 0;
 }
 
+static int definition_compare_order(const void *left, const void *right) {
+        const struct schema_definition *a = *(const struct schema_definition *const *) left;
+        const struct schema_definition *b = *(const struct schema_definition *const *) right;
+
+        return a->order < b->order ? -1 : a->order > b->order;
+}
+
 int types_finish(struct loader *loader) {
+        uint32_t order = 0;
         int r;
 
         r = types_check_names(loader);
@@ -746,7 +754,12 @@ int types_finish(struct loader *loader) {
         }
         r = types_check_constants(loader);
         for (size_t i = 0; r == 0 && i < loader->definition_count; i++) {
-                r = layout_definition(loader->definitions[i], loader->arena, loader->diagnostics);
+                r = layout_definition(loader->definitions[i], loader->arena, loader->diagnostics,
+                                      &order);
+        }
+        if (r == 0 && loader->definition_count > 0) {
+                qsort(loader->definitions, loader->definition_count,
+                      sizeof(struct schema_definition *), definition_compare_order);
         }
         return r;
 }

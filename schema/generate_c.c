@@ -1,0 +1,718 @@
+/*
+ * The C header of a bus.
+ *
+ * Names are chosen so that no two can meet, whatever the schema calls things:
+ *
+ *   types          PACKAGE_Type, PACKAGE_Type_fields, PACKAGE_Type_type: Type begins with a
+ *                  capital and has no underscore
+ *   constants      PACKAGE_TYPE_FIELD_VALUE in capitals; the loader refuses two that are equal
+ *   topics         BUS_topic_SUFFIX in small letters; the loader refuses two topics that are
+ *                  equal here, and no suffix below is the end of another one behind an underscore
+ *   macros         SLIPRING_..., which no bus and no package can begin with
+ *   fields         as they are; keywords get an underscore, with which no field name ends
+ */
+
+#include "schema/generate.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "schema/arena.h"
+#include "schema/definition.h"
+#include "schema/names.h"
+#include "schema/type.h"
+#include "schema/util.h"
+
+/* Longest string literal that ISO C promises, and -Wpedantic insists on. */
+#define LITERAL_BYTES_MAX 4095
+
+/**
+ * struct generator - a header being written
+ * @out:        the text
+ * @schema:     what it is about
+ * @arena:      names in between
+ */
+struct generator {
+        struct buffer *out;
+        const struct schema *schema;
+        struct arena arena;
+};
+
+#define emit(generator, ...) buffer_print((generator)->out, __VA_ARGS__)
+
+/*
+ * Words
+ */
+
+/* Keywords of C and C++ and macros of the headers that every program has. */
+static const char *const reserved_words[] = {
+        "alignas",      "alignof",
+        "and",          "and_eq",
+        "asm",          "auto",
+        "bitand",       "bitor",
+        "bool",         "break",
+        "case",         "catch",
+        "char",         "char16_t",
+        "char32_t",     "char8_t",
+        "class",        "co_await",
+        "co_return",    "co_yield",
+        "compl",        "complex",
+        "concept",      "const",
+        "const_cast",   "consteval",
+        "constexpr",    "constinit",
+        "continue",     "decltype",
+        "default",      "delete",
+        "do",           "double",
+        "dynamic_cast", "else",
+        "enum",         "errno",
+        "explicit",     "export",
+        "extern",       "false",
+        "final",        "float",
+        "for",          "friend",
+        "goto",         "i386",
+        "if",           "imaginary",
+        "import",       "inline",
+        "int",          "linux",
+        "long",         "module",
+        "mutable",      "namespace",
+        "new",          "noexcept",
+        "noreturn",     "not",
+        "not_eq",       "nullptr",
+        "offsetof",     "operator",
+        "or",           "or_eq",
+        "override",     "private",
+        "protected",    "public",
+        "register",     "reinterpret_cast",
+        "requires",     "restrict",
+        "return",       "short",
+        "signed",       "sizeof",
+        "static",       "static_assert",
+        "static_cast",  "stderr",
+        "stdin",        "stdout",
+        "struct",       "switch",
+        "template",     "this",
+        "thread_local", "throw",
+        "true",         "try",
+        "typedef",      "typeid",
+        "typename",     "typeof",
+        "union",        "unix",
+        "unsigned",     "using",
+        "virtual",      "void",
+        "volatile",     "wchar_t",
+        "while",        "xor",
+        "xor_eq",
+};
+
+/* Headers of the C library that a header of this name in the include path would hide. */
+static const char *const system_headers[] = {
+        "aio",      "assert",   "complex",     "cpio",      "ctype",   "dirent",  "dlfcn",
+        "elf",      "endian",   "err",         "errno",     "error",   "fcntl",   "features",
+        "fenv",     "float",    "fnmatch",     "ftw",       "getopt",  "glob",    "grp",
+        "iconv",    "inttypes", "langinfo",    "libgen",    "limits",  "link",    "locale",
+        "malloc",   "math",     "memory",      "monetary",  "mqueue",  "ndbm",    "netdb",
+        "nl_types", "paths",    "poll",        "pthread",   "pty",     "pwd",     "regex",
+        "resolv",   "sched",    "search",      "semaphore", "setjmp",  "shadow",  "signal",
+        "spawn",    "stdalign", "stdarg",      "stdatomic", "stdbool", "stddef",  "stdint",
+        "stdio",    "stdlib",   "stdnoreturn", "string",    "strings", "stropts", "syslog",
+        "tar",      "termios",  "tgmath",      "threads",   "time",    "uchar",   "ucontext",
+        "ulimit",   "unistd",   "utime",       "utmp",      "utmpx",   "values",  "wchar",
+        "wctype",   "wordexp",
+};
+
+static bool word_is_in(const char *word, const char *const *words, size_t count) {
+        for (size_t i = 0; i < count; i++) {
+                if (!strcmp(word, words[i])) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* What has to follow a field's name to make it an identifier. */
+static const char *field_tail(const struct schema_field *field) {
+        return word_is_in(field->name, reserved_words, ELEMENTS(reserved_words)) ? "_" : "";
+}
+
+/* Text inside a comment: it must neither end it nor seem to begin another one. */
+static void emit_comment_text(struct generator *generator, const char *text) {
+        for (; *text; text++) {
+                buffer_append(generator->out, text, 1);
+                if ((text[0] == '*' && text[1] == '/') || (text[0] == '/' && text[1] == '*')) {
+                        emit(generator, " ");
+                }
+        }
+}
+
+/* A string literal; "??" could begin a trigraph. */
+static void emit_literal(struct generator *generator, const char *text, size_t bytes) {
+        emit(generator, "\"");
+        for (size_t i = 0; i < bytes; i++) {
+                if (text[i] == '\n') {
+                        emit(generator, "\\n");
+                        continue;
+                }
+                if (text[i] == '"' || text[i] == '\\' || text[i] == '?') {
+                        emit(generator, "\\");
+                }
+                buffer_append(generator->out, text + i, 1);
+        }
+        emit(generator, "\"");
+}
+
+/*
+ * Types
+ */
+
+/* Unit, range and description: "m/s^2, -20 to 20: gravity included". */
+static void emit_field_comment(struct generator *generator, const struct schema_field *field) {
+        if (field->padding) {
+                emit(generator, " /* padding, always zero */");
+                return;
+        }
+        if (!field->unit[0] && !field->range_min && !field->description[0]) {
+                return;
+        }
+        emit(generator, " /* ");
+        emit_comment_text(generator, field->unit);
+        if (field->range_min) {
+                emit(generator, "%s%s to %s", field->unit[0] ? ", " : "", field->range_min,
+                     field->range_max);
+        }
+        if (field->description[0]) {
+                emit(generator, "%s", field->unit[0] || field->range_min ? ": " : "");
+                emit_comment_text(generator, field->description);
+        }
+        emit(generator, " */");
+}
+
+static void emit_field(struct generator *generator, const struct schema_field *field) {
+        if (field->nested) {
+                emit(generator, "        struct %s_%s", field->nested->package,
+                     field->nested->name);
+        } else {
+                emit(generator, "        %s", type_scalar(field->kind)->c_name);
+        }
+        emit(generator, " %s%s", field->name, field_tail(field));
+        if (field->count > 0) {
+                emit(generator, "[%u]", field->count);
+        }
+        emit(generator, ";");
+        emit_field_comment(generator, field);
+        emit(generator, "\n");
+}
+
+/* A number as a constant of a type that it fits into. The smallest of its kind has no literal. */
+static void
+emit_number(struct generator *generator, uint32_t kind, const struct schema_value *value) {
+        const char *open = "", *close = "";
+
+        if (kind == SLIPRING_KIND_UINT64 || kind == SLIPRING_KIND_INT64) {
+                open = kind == SLIPRING_KIND_UINT64 ? "UINT64_C(" : "INT64_C(";
+                close = ")";
+        } else if (kind == SLIPRING_KIND_UINT32) {
+                close = "u";
+        }
+        if (!value->negative) {
+                emit(generator, "%s%" PRIu64 "%s", open, value->magnitude, close);
+        } else if (value->magnitude == UINT64_C(1) << 31 || value->magnitude == UINT64_C(1) << 63) {
+                emit(generator, "(-%s%" PRIu64 "%s - 1)", open, value->magnitude - 1, close);
+        } else {
+                emit(generator, "(-%s%" PRIu64 "%s)", open, value->magnitude, close);
+        }
+}
+
+static int emit_values(struct generator *generator, const struct schema_definition *definition) {
+        const char *package, *name;
+
+        package = name_constant(&generator->arena, definition->package);
+        name = name_constant(&generator->arena, definition->name);
+        if (!package || !name) {
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < definition->field_count; i++) {
+                const struct schema_field *field = &definition->fields[i];
+
+                for (size_t j = 0; j < field->value_count; j++) {
+                        emit(generator, "%s#define %s_%s_%s ", j == 0 ? "\n" : "", package, name,
+                             field->values[j].constant);
+                        emit_number(generator, field->kind, &field->values[j]);
+                        emit(generator, "\n");
+                }
+        }
+        return 0;
+}
+
+static void emit_asserts(struct generator *generator, const struct schema_definition *definition) {
+        const char *package = definition->package, *name = definition->name;
+
+        emit(generator, "\nSLIPRING_STATIC_ASSERT(sizeof(struct %s_%s) == %u, \"size of %s\");\n",
+             package, name, definition->size_bytes, name);
+        for (size_t i = 0; i < definition->field_count; i++) {
+                const struct schema_field *field = &definition->fields[i];
+
+                emit(generator,
+                     "SLIPRING_STATIC_ASSERT(offsetof(struct %s_%s, %s%s) == %u, \"offset of "
+                     "%s\");\n",
+                     package, name, field->name, field_tail(field), field->offset_bytes,
+                     field->name);
+        }
+}
+
+/* A number that tells types of one name from each other, for the preprocessor (FNV-1a). */
+static int definition_hash(const struct schema_definition *definition, uint64_t *ret_hash) {
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+        struct buffer text = {0};
+
+        type_text_fields(&text, definition);
+        for (size_t i = 0; i < definition->field_count; i++) {
+                buffer_print(&text, "%s\n", definition->fields[i].unit);
+        }
+        if (text.failed) {
+                buffer_free(&text);
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < text.length; i++) {
+                hash = (hash ^ (unsigned char) text.text[i]) * UINT64_C(0x100000001b3);
+        }
+        buffer_free(&text);
+        *ret_hash = hash;
+        return 0;
+}
+
+/* Two buses may share a package, so a type that is there already is not defined again. */
+static int emit_type(struct generator *generator, const struct schema_definition *definition) {
+        const char *package = definition->package, *name = definition->name;
+        uint64_t hash = 0;
+        int r;
+
+        r = definition_hash(definition, &hash);
+        if (r < 0) {
+                return r;
+        }
+        emit(generator,
+             "\n#ifndef SLIPRING_TYPE_%s_%s\n"
+             "#define SLIPRING_TYPE_%s_%s 0x%016" PRIx64 "u\n\n"
+             "/* %s/msg/%s, %u bytes */\nstruct %s_%s {\n",
+             package, name, package, name, hash, package, name, definition->size_bytes, package,
+             name);
+        for (size_t i = 0; i < definition->field_count; i++) {
+                emit_field(generator, &definition->fields[i]);
+        }
+        emit(generator, "};\n");
+        r = emit_values(generator, definition);
+        if (r < 0) {
+                return r;
+        }
+        emit_asserts(generator, definition);
+        emit(generator,
+             "\n#elif SLIPRING_TYPE_%s_%s != 0x%016" PRIx64 "u\n"
+             "#error \"two buses have different types %s/msg/%s\"\n"
+             "#endif\n",
+             package, name, hash, package, name);
+        return 0;
+}
+
+/*
+ * Descriptors
+ */
+
+static const char *const kind_names[] = {
+        [SLIPRING_KIND_BOOL] = "BOOL",         [SLIPRING_KIND_INT8] = "INT8",
+        [SLIPRING_KIND_UINT8] = "UINT8",       [SLIPRING_KIND_INT16] = "INT16",
+        [SLIPRING_KIND_UINT16] = "UINT16",     [SLIPRING_KIND_INT32] = "INT32",
+        [SLIPRING_KIND_UINT32] = "UINT32",     [SLIPRING_KIND_INT64] = "INT64",
+        [SLIPRING_KIND_UINT64] = "UINT64",     [SLIPRING_KIND_FLOAT32] = "FLOAT32",
+        [SLIPRING_KIND_FLOAT64] = "FLOAT64",   [SLIPRING_KIND_TIME] = "TIME",
+        [SLIPRING_KIND_DURATION] = "DURATION", [SLIPRING_KIND_STRUCT] = "STRUCT",
+};
+
+static void emit_record(struct generator *generator, const struct slipring_field *field) {
+        emit(generator, "        {\"%s\", ", field->name);
+        emit_literal(generator, field->unit, strlen(field->unit));
+        emit(generator, ", SLIPRING_KIND_%s, %u, %u, %u, %u, %u},\n", kind_names[field->kind],
+             field->count, field->offset_bytes, field->element_bytes, field->first_child,
+             field->child_count);
+}
+
+static void emit_text(struct generator *generator, const char *text) {
+        while (*text) {
+                size_t length = strcspn(text, "\n") + 1;
+
+                emit(generator, "        ");
+                emit_literal(generator, text, length);
+                emit(generator, text[length] ? "\n" : ",\n");
+                text += length;
+        }
+}
+
+static void emit_identity(struct generator *generator, const uint8_t identity[32]) {
+        emit(generator, "        {");
+        for (size_t i = 0; i < 32; i++) {
+                emit(generator, "0x%02x%s", identity[i],
+                     i == 31   ? "},\n"
+                     : i == 15 ? ",\n         "
+                               : ", ");
+        }
+}
+
+static void emit_descriptor(struct generator *generator,
+                            const struct schema_definition *definition) {
+        const char *package = definition->package, *name = definition->name;
+        const struct slipring_type *type = definition->type;
+        bool overlong = strlen(type->text) > LITERAL_BYTES_MAX;
+
+        emit(generator,
+             "\n#ifndef SLIPRING_DESCRIPTOR_%s_%s\n#define SLIPRING_DESCRIPTOR_%s_%s\n\n"
+             "static const struct slipring_field %s_%s_fields[] SLIPRING_UNUSED = {\n",
+             package, name, package, name, package, name);
+        for (uint32_t i = 0; i < type->field_count; i++) {
+                emit_record(generator, &type->fields[i]);
+        }
+        emit(generator, "};\n\n");
+        if (overlong) {
+                emit(generator, "#pragma GCC diagnostic push\n"
+                                "#pragma GCC diagnostic ignored \"-Woverlength-strings\"\n");
+        }
+        emit(generator,
+             "static const struct slipring_type %s_%s_type SLIPRING_UNUSED = {\n"
+             "        SLIPRING_TYPE_VERSION, %u, %u, %u,\n",
+             package, name, type->payload_bytes, type->field_count, type->root_count);
+        emit_identity(generator, type->identity);
+        emit(generator, "        \"%s\",\n", type->name);
+        emit_text(generator, type->text);
+        emit(generator, "        %s_%s_fields,\n};\n", package, name);
+        if (overlong) {
+                emit(generator, "#pragma GCC diagnostic pop\n");
+        }
+        emit(generator, "\n#endif\n");
+}
+
+/*
+ * Topics
+ */
+
+/**
+ * struct topic_names - how a topic's wrappers are called
+ * @prefix:     "rover_imu_front"
+ * @type:       "rover_msgs_Imu"
+ * @topic:      "imu/front"
+ * @bus:        "rover"
+ */
+struct topic_names {
+        const char *prefix;
+        const char *type;
+        const char *topic;
+        const char *bus;
+};
+
+/* A template: $P is the prefix, $T the type, $N the topic's name, $B the bus. */
+static void
+emit_template(struct generator *generator, const char *text, const struct topic_names *names) {
+        while (*text) {
+                size_t length = strcspn(text, "$");
+                const char *word = "";
+
+                buffer_append(generator->out, text, length);
+                text += length;
+                if (!*text) {
+                        return;
+                }
+                word = text[1] == 'P'   ? names->prefix
+                       : text[1] == 'T' ? names->type
+                       : text[1] == 'N' ? names->topic
+                                        : names->bus;
+                emit(generator, "%s", word);
+                text += 2;
+        }
+}
+
+static const char template_open[] =
+        "static const char $P_topic[] SLIPRING_UNUSED = \"$N\";\n"
+        "\n"
+        "struct $P_publisher {\n"
+        "        struct slipring_publisher *handle;\n"
+        "};\n"
+        "\n"
+        "struct $P_subscriber {\n"
+        "        struct slipring_subscriber *handle;\n"
+        "};\n"
+        "\n"
+        "static inline int $P_publisher_open(struct $P_publisher *ret_publisher,\n"
+        "                                    const struct slipring_publisher_options *options,\n"
+        "                                    struct slipring_error *reterr) {\n"
+        "        struct slipring_publisher_options all;\n"
+        "\n"
+        "        memset(&all, 0, sizeof(all));\n"
+        "        if (options) {\n"
+        "                all = *options;\n"
+        "        }\n"
+        "        all.size = sizeof(all);\n"
+        "        all.type = &$T_type;\n"
+        "        if (!all.bus && !getenv(\"SLIPRING_BUS\")) {\n"
+        "                all.bus = \"$B\";\n"
+        "        }\n"
+        "        return slipring_publisher_open(&ret_publisher->handle, $P_topic, &all, reterr);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_subscriber_open(struct $P_subscriber *ret_subscriber,\n"
+        "                                     const struct slipring_subscriber_options *options,\n"
+        "                                     struct slipring_error *reterr) {\n"
+        "        struct slipring_subscriber_options all;\n"
+        "\n"
+        "        memset(&all, 0, sizeof(all));\n"
+        "        if (options) {\n"
+        "                all = *options;\n"
+        "        }\n"
+        "        all.size = sizeof(all);\n"
+        "        all.type = &$T_type;\n"
+        "        if (!all.bus && !getenv(\"SLIPRING_BUS\")) {\n"
+        "                all.bus = \"$B\";\n"
+        "        }\n"
+        "        return slipring_subscriber_open(&ret_subscriber->handle, $P_topic, &all, "
+        "reterr);\n"
+        "}\n"
+        "\n";
+
+static const char template_publisher[] =
+        "static inline int $P_publish(struct $P_publisher publisher, const struct $T *message) {\n"
+        "        return slipring_publisher_publish(publisher.handle, message, sizeof(*message), "
+        "0);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_publish_at(struct $P_publisher publisher,\n"
+        "                                const struct $T *message,\n"
+        "                                uint64_t source_time_ns) {\n"
+        "        return slipring_publisher_publish(\n"
+        "                publisher.handle, message, sizeof(*message), source_time_ns);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_loan(struct $P_publisher publisher, struct $T **ret_message) {\n"
+        "        void *payload = NULL;\n"
+        "        int r = slipring_publisher_loan(publisher.handle, &payload);\n"
+        "\n"
+        "        if (r >= 0) {\n"
+        "                *ret_message = (struct $T *) payload;\n"
+        "        }\n"
+        "        return r;\n"
+        "}\n"
+        "\n"
+        "static inline int $P_commit(struct $P_publisher publisher) {\n"
+        "        return slipring_publisher_commit(publisher.handle, 0);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_commit_at(struct $P_publisher publisher, uint64_t source_time_ns) {\n"
+        "        return slipring_publisher_commit(publisher.handle, source_time_ns);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_abandon(struct $P_publisher publisher) {\n"
+        "        return slipring_publisher_abandon(publisher.handle);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_publisher_move(struct $P_publisher publisher,\n"
+        "                                    uint64_t deadline_ns,\n"
+        "                                    struct slipring_error *reterr) {\n"
+        "        return slipring_publisher_move(publisher.handle, deadline_ns, reterr);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_publisher_info(struct $P_publisher publisher,\n"
+        "                                    struct slipring_publisher_info *ret_info) {\n"
+        "        return slipring_publisher_info(publisher.handle, ret_info);\n"
+        "}\n"
+        "\n"
+        "static inline void $P_publisher_close(struct $P_publisher *publisher) {\n"
+        "        publisher->handle = slipring_publisher_close(publisher->handle);\n"
+        "}\n"
+        "\n";
+
+static const char template_subscriber[] =
+        "static inline int $P_take(struct $P_subscriber subscriber,\n"
+        "                          struct $T *ret_message,\n"
+        "                          struct slipring_sample *ret_sample) {\n"
+        "        return slipring_subscriber_take(\n"
+        "                subscriber.handle, ret_message, sizeof(*ret_message), ret_sample);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_take_newest(struct $P_subscriber subscriber,\n"
+        "                                 struct $T *ret_message,\n"
+        "                                 struct slipring_sample *ret_sample) {\n"
+        "        return slipring_subscriber_take_newest(\n"
+        "                subscriber.handle, ret_message, sizeof(*ret_message), ret_sample);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_borrow(struct $P_subscriber subscriber,\n"
+        "                            const struct $T **ret_message,\n"
+        "                            struct slipring_sample *ret_sample) {\n"
+        "        struct slipring_sample sample;\n"
+        "        int r = slipring_subscriber_borrow(subscriber.handle, &sample);\n"
+        "\n"
+        "        if (r > 0) {\n"
+        "                *ret_message = (const struct $T *) sample.payload;\n"
+        "                if (ret_sample) {\n"
+        "                        *ret_sample = sample;\n"
+        "                }\n"
+        "        }\n"
+        "        return r;\n"
+        "}\n"
+        "\n"
+        "static inline int $P_borrow_newest(struct $P_subscriber subscriber,\n"
+        "                                   const struct $T **ret_message,\n"
+        "                                   struct slipring_sample *ret_sample) {\n"
+        "        struct slipring_sample sample;\n"
+        "        int r = slipring_subscriber_borrow_newest(subscriber.handle, &sample);\n"
+        "\n"
+        "        if (r > 0) {\n"
+        "                *ret_message = (const struct $T *) sample.payload;\n"
+        "                if (ret_sample) {\n"
+        "                        *ret_sample = sample;\n"
+        "                }\n"
+        "        }\n"
+        "        return r;\n"
+        "}\n"
+        "\n"
+        "SLIPRING_MUST_CHECK static inline int $P_release(struct $P_subscriber subscriber) {\n"
+        "        return slipring_subscriber_release(subscriber.handle);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_wait(struct $P_subscriber subscriber, uint64_t deadline_ns) {\n"
+        "        return slipring_subscriber_wait(subscriber.handle, deadline_ns);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_subscriber_move(struct $P_subscriber subscriber,\n"
+        "                                     uint64_t deadline_ns,\n"
+        "                                     struct slipring_error *reterr) {\n"
+        "        return slipring_subscriber_move(subscriber.handle, deadline_ns, reterr);\n"
+        "}\n"
+        "\n"
+        "static inline int $P_subscriber_info(struct $P_subscriber subscriber,\n"
+        "                                     struct slipring_subscriber_info *ret_info) {\n"
+        "        return slipring_subscriber_info(subscriber.handle, ret_info);\n"
+        "}\n"
+        "\n"
+        "static inline void $P_subscriber_close(struct $P_subscriber *subscriber) {\n"
+        "        subscriber->handle = slipring_subscriber_close(subscriber->handle);\n"
+        "}\n";
+
+static void emit_topic_comment(struct generator *generator, const struct schema_topic *topic) {
+        emit(generator, "\n/*\n * Topic %s", topic->name);
+        if (topic->description[0]) {
+                emit(generator, ": ");
+                emit_comment_text(generator, topic->description);
+        }
+        emit(generator, "\n * %u slots", topic->depth);
+        if (topic->rate_hz > 0) {
+                emit(generator, ", nominally %g Hz", topic->rate_hz);
+        }
+        if (topic->deadline_ns > 0) {
+                emit(generator, ", stale after %g ms", (double) topic->deadline_ns / 1e6);
+        }
+        emit(generator, "\n */\n");
+}
+
+static int emit_topic(struct generator *generator, const struct schema_topic *topic) {
+        const struct schema_definition *definition = topic->definition;
+        struct topic_names names = {.topic = topic->name, .bus = generator->schema->bus};
+        const char *flat;
+
+        flat = name_flat(&generator->arena, topic->name);
+        if (!flat) {
+                return -ENOMEM;
+        }
+        names.prefix = arena_print(&generator->arena, "%s_%s", generator->schema->bus, flat);
+        names.type = arena_print(&generator->arena, "%s_%s", definition->package, definition->name);
+        if (!names.prefix || !names.type) {
+                return -ENOMEM;
+        }
+        emit_topic_comment(generator, topic);
+        emit_template(generator, template_open, &names);
+        emit_template(generator, template_publisher, &names);
+        emit_template(generator, template_subscriber, &names);
+        return 0;
+}
+
+/*
+ * The header
+ */
+
+static void emit_head(struct generator *generator) {
+        const char *bus = generator->schema->bus;
+
+        emit(generator,
+             "/*\n"
+             " * Bus %s: its message types and typed access to its topics.\n"
+             " *\n"
+             " * Made by slipring generate; to change it, change the bus's YAML file. The types "
+             "are plain\n"
+             " * C structs whose bytes are the message. For each topic there are typed wrappers "
+             "around\n"
+             " * <slipring/publisher.h> and <slipring/subscriber.h>, which say what each call "
+             "returns and\n"
+             " * which of them are for real time. Without a bus in the options they open the one "
+             "that\n"
+             " * SLIPRING_BUS names, else %s.\n"
+             " */\n\n"
+             "#ifndef SLIPRING_BUS_%s_H\n"
+             "#define SLIPRING_BUS_%s_H\n\n"
+             "#include <stddef.h>\n"
+             "#include <stdint.h>\n"
+             "#include <stdlib.h>\n"
+             "#include <string.h>\n\n"
+             "#include <slipring/publisher.h>\n"
+             "#include <slipring/subscriber.h>\n\n",
+             bus, bus, bus, bus);
+        emit(generator, "#ifndef SLIPRING_STATIC_ASSERT\n"
+                        "#ifdef __cplusplus\n"
+                        "#define SLIPRING_STATIC_ASSERT static_assert\n"
+                        "#else\n"
+                        "#define SLIPRING_STATIC_ASSERT _Static_assert\n"
+                        "#endif\n"
+                        "#endif\n\n"
+                        "#ifndef SLIPRING_UNUSED\n"
+                        "#ifdef __GNUC__\n"
+                        "#define SLIPRING_UNUSED __attribute__((unused))\n"
+                        "#else\n"
+                        "#define SLIPRING_UNUSED\n"
+                        "#endif\n"
+                        "#endif\n\n"
+                        "#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__\n"
+                        "#error \"the bytes of a message are little-endian\"\n"
+                        "#endif\n");
+}
+
+static int emit_body(struct generator *generator) {
+        const struct schema *schema = generator->schema;
+        int r;
+
+        for (size_t i = 0; i < schema->definition_count; i++) {
+                r = emit_type(generator, schema->definitions[i]);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        for (size_t i = 0; i < schema->definition_count; i++) {
+                if (schema->definitions[i]->type) {
+                        emit_descriptor(generator, schema->definitions[i]);
+                }
+        }
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                r = emit_topic(generator, &schema->topics[i]);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        return 0;
+}
+
+int generate_c(struct buffer *buffer, const struct schema *schema) {
+        struct generator generator = {.out = buffer, .schema = schema};
+        int r;
+
+        if (word_is_in(schema->bus, system_headers, ELEMENTS(system_headers))) {
+                return -EADDRINUSE;
+        }
+        emit_head(&generator);
+        r = emit_body(&generator);
+        arena_free(&generator.arena);
+        emit(&generator, "\n#endif\n");
+        return r < 0 ? r : buffer->failed ? -ENOMEM : 0;
+}
