@@ -10,6 +10,7 @@
 #include "bus/copy.h"
 #include "bus/error.h"
 #include "bus/guard.h"
+#include "bus/probe.h"
 #include "bus/type.h"
 #include "bus/wake.h"
 #include "subscribers/subscriber.h"
@@ -75,6 +76,7 @@ int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
         subscriber->topic = TOPIC_NONE;
         subscriber->directory.segment = SEGMENT_NONE;
         subscriber->type = options->type;
+        subscriber->no_waitv = probe_disabled("futex_waitv");
         if (options->bus) {
                 strcpy(subscriber->bus, options->bus);
         }
@@ -305,6 +307,9 @@ wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t 
         }
         if (slipring_now_ns() >= deadline_ns) {
                 return -ETIMEDOUT;
+        }
+        if (subscribers[0]->no_waitv) {
+                return -ENOSYS;
         }
         return wake_sleep_any(items, count, wake_bound(deadline_ns));
 }

@@ -15,6 +15,7 @@ struct slipring_subscriber {
         bool borrowed;
         struct ring_view view; /* while borrowed */
         struct watch *watch;   /* in a wait set; NULL: in none */
+        bool no_waitv;         /* futex_waitv(2) is disabled by the environment */
         size_t turn;           /* wait_any: the handle to look at first */
         struct topic topic;
         struct directory directory;
