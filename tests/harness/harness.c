@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
+#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/wait.h>
@@ -191,6 +192,8 @@ pid_t process_start(int (*run)(void *), void *argument) {
         pid = fork();
         assert_true(pid >= 0);
         if (pid == 0) {
+                /* Nobody outlives a test that was killed. */
+                (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
                 /* Not exit(3): the parent's cmocka state is not ours to finish. */
                 _exit(run(argument));
         }

@@ -25,12 +25,14 @@ struct memory {
 #define STRIDE 128u
 
 static struct memory *memory_new(uint32_t depth) {
-        struct memory *memory = aligned_alloc(64, sizeof(struct memory) + 64);
+        struct memory *memory;
+        void *address = NULL;
 
-        assert_non_null(memory);
+        assert_int_equal(posix_memalign(&address, 64, sizeof(struct memory)), 0);
+        memory = address;
         memset((void *) memory, 0, sizeof(*memory));
-        memory->slots = aligned_alloc(64, depth * STRIDE);
-        assert_non_null(memory->slots);
+        assert_int_equal(posix_memalign(&address, 64, depth * STRIDE), 0);
+        memory->slots = address;
         memset(memory->slots, 0, depth * STRIDE);
         memory->state = LAYOUT_STATE_SERVING;
         memory->writer.ring = (struct ring){

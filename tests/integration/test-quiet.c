@@ -1,0 +1,180 @@
+/*
+ * Publish and take make no system call while nobody sleeps: they run under a seccomp filter that
+ * kills the process at any other than the one that ends it.
+ */
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <slipring/publisher.h>
+#include <slipring/subscriber.h>
+
+#include "tests/harness/harness.h"
+
+#define ROUNDS 10000
+
+static int setup(void **state) {
+        static struct bus bus;
+        struct topic_spec specs[] = {topic_of("imu", 8), topic_of("blob", 4)};
+
+        specs[1].type = &blob_type;
+        bus_start(&bus, specs, 2);
+        *state = &bus;
+        return 0;
+}
+
+static int teardown(void **state) {
+        bus_stop(*state);
+        return 0;
+}
+
+/* Only the end of the process is allowed from here on. */
+static int forbid_system_calls(void) {
+        struct sock_filter filter[] = {
+                BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+                BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 0, 1),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+                BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        };
+        struct sock_fprog program = {.len = 4, .filter = filter};
+
+        return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+               prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0;
+}
+
+static void leave(int status) {
+        (void) syscall(SYS_exit_group, status);
+        __builtin_unreachable();
+}
+
+struct handles {
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        unsigned char *buffer;
+        size_t bytes;
+};
+
+static int samples(const struct handles *handles) {
+        struct slipring_sample sample;
+        void *payload = NULL;
+        int i;
+
+        for (i = 0; i < ROUNDS; i++) {
+                if (slipring_publisher_publish(handles->publisher, handles->buffer, handles->bytes,
+                                               1) != 0 ||
+                    slipring_subscriber_take(handles->subscriber, handles->buffer, handles->bytes,
+                                             &sample) != 1 ||
+                    slipring_publisher_loan(handles->publisher, &payload) != 0 ||
+                    slipring_publisher_commit(handles->publisher, 2) != 0 ||
+                    slipring_subscriber_borrow(handles->subscriber, &sample) != 1 ||
+                    slipring_subscriber_release(handles->subscriber) != 0 ||
+                    slipring_subscriber_take_newest(handles->subscriber, handles->buffer,
+                                                    handles->bytes, &sample) != 0 ||
+                    slipring_publisher_loan(handles->publisher, &payload) != 0 ||
+                    slipring_publisher_abandon(handles->publisher) != 0) {
+                        return 1;
+                }
+        }
+        return 0;
+}
+
+static struct handles handles_of(const char *topic, unsigned char *buffer) {
+        struct handles handles = {
+                .publisher = publisher_open(topic),
+                .subscriber = subscriber_open(topic, SLIPRING_START_NEXT),
+                .buffer = buffer,
+        };
+
+        handles.bytes = slipring_subscriber_type(handles.subscriber)->payload_bytes;
+        return handles;
+}
+
+static int quiet_run(void *argument) {
+        static unsigned char buffer[BLOB_BYTES];
+        struct handles handles = handles_of(argument, buffer);
+
+        /* One sleeper was there and is gone: the promise holds after the next publish. */
+        if (slipring_subscriber_wait(handles.subscriber, slipring_in_ms(1)) != -ETIMEDOUT ||
+            slipring_publisher_publish(handles.publisher, buffer, handles.bytes, 0) != 0 ||
+            slipring_subscriber_take(handles.subscriber, buffer, handles.bytes, NULL) != 1 ||
+            forbid_system_calls()) {
+                leave(2);
+        }
+        leave(samples(&handles));
+        return 3;
+}
+
+/* The filter would see a system call if there were one. */
+static int loud_run(void *argument) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_publisher_info info;
+
+        if (forbid_system_calls()) {
+                leave(2);
+        }
+        leave(slipring_publisher_info(publisher, &info) == 0 ? 0 : 1);
+        return 3;
+}
+
+static bool clock_in_vdso(void) {
+        return getauxval(AT_SYSINFO_EHDR) != 0;
+}
+
+static void test_samples_make_no_system_call(void **state) {
+        if (!clock_in_vdso()) {
+                skip();
+        }
+        assert_int_equal(process_wait(process_start(quiet_run, (void *) (uintptr_t) "imu")), 0);
+        assert_int_equal(process_wait(process_start(quiet_run, (void *) (uintptr_t) "blob")), 0);
+}
+
+static void test_the_filter_sees_one(void **state) {
+        assert_int_equal(process_wait(process_start(loud_run, NULL)), 128 + SIGSYS);
+}
+
+/* After open every page is there: samples fault nowhere. */
+static int faultless_run(void *argument) {
+        static unsigned char buffer[BLOB_BYTES];
+        struct rusage before, after;
+        struct handles imu, blob;
+
+        memset(buffer, 1, sizeof(buffer));
+        imu = handles_of("imu", buffer);
+        blob = handles_of("blob", buffer);
+        /* One topic faults in code and stack; what is counted is the other's, first touched now. */
+        if (samples(&imu) != 0 || getrusage(RUSAGE_SELF, &before) < 0 || samples(&blob) != 0 ||
+            getrusage(RUSAGE_SELF, &after) < 0) {
+                return 255;
+        }
+        return (int) (after.ru_minflt - before.ru_minflt + after.ru_majflt - before.ru_majflt);
+}
+
+static void test_samples_fault_nowhere(void **state) {
+        /* The ring has 64 pages for each side; the sanitizers have a few faults of their own. */
+        assert_in_range(process_wait(process_start(faultless_run, NULL)), 0, 32);
+        assert_int_equal(setenv("SLIPRING_DISABLE", "populate", 1), 0);
+        assert_in_range(process_wait(process_start(faultless_run, NULL)), 0, 32);
+        assert_int_equal(unsetenv("SLIPRING_DISABLE"), 0);
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                CASE(test_samples_make_no_system_call),
+                CASE(test_the_filter_sees_one),
+                CASE(test_samples_fault_nowhere),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
