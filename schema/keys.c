@@ -145,6 +145,10 @@ int keys_check(struct loader *loader,
         return 0;
 }
 
+static bool node_is_empty(const struct node *node) {
+        return node->kind == NODE_TEXT && !node->text[0] && !node->quoted;
+}
+
 bool value_is(struct loader *loader,
               const struct node *value,
               enum node_kind kind,
@@ -158,12 +162,8 @@ bool value_is(struct loader *loader,
         if (value->broken) {
                 return false;
         }
-        if (value->kind == kind && (kind != NODE_TEXT || value->text[0] || value->quoted)) {
+        if (value->kind == kind && !node_is_empty(value)) {
                 return true;
-        }
-        if (value->kind == NODE_TEXT && !value->text[0] && !value->quoted) {
-                loader_error(loader, value, "%s is empty; it must be %s", what, kinds[kind]);
-                return false;
         }
         loader_error(loader, value, "%s must be %s, not %s", what, kinds[kind],
                      node_describe(value));
@@ -171,7 +171,12 @@ bool value_is(struct loader *loader,
 }
 
 bool value_is_number(struct loader *loader, const struct node *value, const char *what) {
-        if (!value_is(loader, value, NODE_TEXT, what)) {
+        if (value->broken) {
+                return false;
+        }
+        if (value->kind != NODE_TEXT || node_is_empty(value)) {
+                loader_error(loader, value, "%s must be a number, not %s", what,
+                             node_describe(value));
                 return false;
         }
         if (value->quoted) {

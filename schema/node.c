@@ -46,18 +46,26 @@ static const char *encoding_name(const char *text, size_t bytes) {
         return NULL;
 }
 
-/* What is wrong with a character, NULL if nothing. */
-static const char *character_problem(size_t length, uint32_t character) {
+static bool character_is_allowed(uint32_t character) {
+        return character == '\t' || character == '\n' || character == '\r' ||
+               utf8_is_visible(character);
+}
+
+static void character_report(struct parse *parse,
+                             uint32_t line,
+                             uint32_t column,
+                             size_t length,
+                             unsigned char byte,
+                             uint32_t character) {
         if (length == 0) {
-                return "this is not UTF-8";
+                diagnostics_add(parse->diagnostics, DIAGNOSTIC_ERROR, line, column,
+                                "byte 0x%02x is not UTF-8 here", byte);
+        } else {
+                diagnostics_add(parse->diagnostics, DIAGNOSTIC_ERROR, line, column,
+                                "the %s character U+%04X cannot stand in a schema",
+                                character < 0x20 || character == 0x7f ? "control" : "invisible",
+                                character);
         }
-        if (character == 0) {
-                return "a NUL byte";
-        }
-        if (character == '\t' || character == '\n' || character == '\r') {
-                return NULL;
-        }
-        return utf8_is_visible(character) ? NULL : "a control character";
 }
 
 /* Looks at each character, so that libyaml, which knows no line for these, never meets a bad one.
@@ -74,16 +82,13 @@ static bool encoding_check(struct parse *parse, const char *text, size_t bytes) 
                 return false;
         }
         while (bytes > 0) {
-                const char *problem;
                 uint32_t character = 0;
                 size_t length;
 
                 length = utf8_decode(text, bytes, &character);
-                problem = character_problem(length, character);
-                if (problem) {
-                        diagnostics_add(parse->diagnostics, DIAGNOSTIC_ERROR, line, column,
-                                        "%s (byte 0x%02x) cannot stand in a schema", problem,
-                                        (unsigned char) text[0]);
+                if (length == 0 || !character_is_allowed(character)) {
+                        character_report(parse, line, column, length, (unsigned char) text[0],
+                                         character);
                         return false;
                 }
                 if (character == '\n' || (character == '\r' && (bytes == 1 || text[1] != '\n'))) {
