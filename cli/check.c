@@ -88,16 +88,19 @@ static void notes_print(const struct schema *schema) {
         }
 }
 
-/* "512 KiB of 15.6 GiB (0.0 %)" */
+/* "512 KiB of 16 GiB (< 0.01 %)" */
 static void share_print(const char *what, uint64_t part, uint64_t whole) {
+        double percent = whole ? 100.0 * (double) part / (double) whole : 100.0;
         char a[32], b[32];
 
         if (whole >= UINT64_MAX / 2) {
                 printf("%s: %s, unlimited\n", what, cli_size(a, part));
-                return;
+        } else if (percent < 0.01) {
+                printf("%s: %s of %s (< 0.01 %%)\n", what, cli_size(a, part), cli_size(b, whole));
+        } else {
+                printf("%s: %s of %s (%.2f %%)\n", what, cli_size(a, part), cli_size(b, whole),
+                       percent);
         }
-        printf("%s: %s of %s (%.2g %%)\n", what, cli_size(a, part), cli_size(b, whole),
-               whole ? 100.0 * (double) part / (double) whole : 100.0);
 }
 
 static uint64_t largest_segment(const struct schema *schema) {

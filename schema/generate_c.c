@@ -134,11 +134,13 @@ static const char *field_tail(const struct schema_field *field) {
         return word_is_in(field->name, reserved_words, ELEMENTS(reserved_words)) ? "_" : "";
 }
 
-/* Text inside a comment: it must neither end it nor seem to begin another one. */
+/* Text inside a comment: it must neither end it, nor seem to begin another one, nor hold a
+ * trigraph. */
 static void emit_comment_text(struct generator *generator, const char *text) {
         for (; *text; text++) {
                 buffer_append(generator->out, text, 1);
-                if ((text[0] == '*' && text[1] == '/') || (text[0] == '/' && text[1] == '*')) {
+                if ((text[0] == '*' && text[1] == '/') || (text[0] == '/' && text[1] == '*') ||
+                    (text[0] == '?' && text[1] == '?')) {
                         emit(generator, " ");
                 }
         }
