@@ -111,6 +111,17 @@ static size_t skip_characters(const char *text, size_t bytes, size_t characters)
         return skipped;
 }
 
+static size_t count_characters(const char *text, size_t bytes) {
+        size_t characters = 0;
+
+        for (size_t length; bytes > 0; characters++) {
+                length = skip_characters(text, bytes, 1);
+                text += length;
+                bytes -= length;
+        }
+        return characters;
+}
+
 /* Copies what is shown of a line: all of it, or a window in which the caret stands. */
 static void diagnostic_quote(struct diagnostic *item, const char *line, size_t bytes) {
         size_t start = 0, length;
@@ -132,33 +143,60 @@ static void diagnostic_quote(struct diagnostic *item, const char *line, size_t b
         utf8_sanitize(item->source);
 }
 
+/* Gives the diagnostics of one line their source. Returns the first one behind them. */
+static size_t diagnostics_quote(struct diagnostics *diagnostics,
+                                size_t item,
+                                uint32_t line,
+                                const char *text,
+                                size_t length) {
+        while (item < diagnostics->count && diagnostics->items[item].line == line) {
+                diagnostic_quote(&diagnostics->items[item++], text, length);
+        }
+        return item;
+}
+
+/* Goes through the lines of a file and the diagnostics, which are sorted, side by side. */
+static void diagnostics_quote_all(struct diagnostics *diagnostics,
+                                  size_t item,
+                                  const char *text,
+                                  size_t bytes) {
+        size_t length;
+
+        for (uint32_t line = 1; item < diagnostics->count; line++) {
+                length = line_length(text, bytes);
+                item = diagnostics_quote(diagnostics, item, line, text, length);
+                if (length == bytes) {
+                        /* libyaml puts the end of a file without newline into a line of its own. */
+                        for (size_t i = item; i < diagnostics->count; i++) {
+                                diagnostics->items[i].line = line;
+                                diagnostics->items[i].column =
+                                        (uint32_t) count_characters(text, bytes) + 1;
+                        }
+                        diagnostics_quote(diagnostics, item, line, text, length);
+                        return;
+                }
+                length += line_break(text + length, bytes - length);
+                text += length;
+                bytes -= length;
+        }
+}
+
 void diagnostics_finish(struct diagnostics *diagnostics, const char *text, size_t bytes) {
-        size_t i = 0, length;
-        uint32_t line = 1;
+        size_t first = 0;
 
         if (diagnostics->count > 1) {
                 qsort(diagnostics->items, diagnostics->count, sizeof(*diagnostics->items),
                       diagnostic_compare);
         }
-        while (i < diagnostics->count && diagnostics->items[i].line == 0) {
-                i++;
+        while (first < diagnostics->count && diagnostics->items[first].line == 0) {
+                first++;
         }
         if (text && bytes >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
                 text += 3;
                 bytes -= 3;
         }
-        while (text && i < diagnostics->count) {
-                length = line_length(text, bytes);
-                while (i < diagnostics->count && diagnostics->items[i].line == line) {
-                        diagnostic_quote(&diagnostics->items[i++], text, length);
-                }
-                if (length == bytes) {
-                        break;
-                }
-                length += line_break(text + length, bytes - length);
-                text += length;
-                bytes -= length;
-                line++;
+        if (text) {
+                diagnostics_quote_all(diagnostics, first, text, bytes);
         }
 }
 

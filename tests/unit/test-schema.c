@@ -271,6 +271,21 @@ static void test_long_line_is_shown_around_the_caret(void **state) {
         diagnostics_clear(&diagnostics);
 }
 
+static void test_mistake_at_the_end_of_the_file_has_its_last_line(void **state) {
+        struct diagnostics diagnostics = {0};
+        struct schema *schema = NULL;
+        char text[1024] = "";
+
+        load(&schema, &diagnostics, "bus: b\n\u00e4xy");
+        print(&diagnostics, false, text, sizeof(text));
+        assert_string_equal(text, "test.yaml:2:4: error: not YAML: could not find expected ':' "
+                                  "while scanning a simple "
+                                  "key\n"
+                                  "    \u00e4xy\n"
+                                  "       ^\n");
+        diagnostics_clear(&diagnostics);
+}
+
 static void test_escapes_do_not_reach_the_terminal(void **state) {
         struct diagnostics diagnostics = {0};
         struct schema *schema = NULL;
@@ -438,6 +453,7 @@ int main(void) {
                 cmocka_unit_test(test_all_mistakes_come_in_one_pass_in_the_order_of_the_file),
                 cmocka_unit_test(test_diagnostic_shows_line_and_caret),
                 cmocka_unit_test(test_long_line_is_shown_around_the_caret),
+                cmocka_unit_test(test_mistake_at_the_end_of_the_file_has_its_last_line),
                 cmocka_unit_test(test_escapes_do_not_reach_the_terminal),
                 cmocka_unit_test(test_warnings_do_not_refuse_the_file),
                 cmocka_unit_test(test_byte_order_mark_and_carriage_returns_are_fine),
