@@ -256,10 +256,10 @@ int schema_load_text(struct schema **ret_schema,
         }
         r = loaded_fill(loaded, text, bytes, options, diagnostics);
         diagnostics_finish(diagnostics, text, bytes);
-        if (r == 0 && diagnostics->errors > 0) {
-                r = -EBADMSG;
-        } else if (r == 0 && diagnostics->failed) {
+        if (r == 0 && diagnostics->failed) {
                 r = -ENOMEM;
+        } else if (r == 0 && diagnostics->errors > 0) {
+                r = -EBADMSG;
         }
         if (r < 0) {
                 schema_free(&loaded->schema);

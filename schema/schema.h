@@ -164,12 +164,14 @@ static inline void schema_freep(struct schema **schema) {
 /**
  * schema_segment_bytes() - shared memory that a topic takes
  * @type:       its type
- * @names:      length of its name and description
+ * @name:       the topic's name
  * @depth:      slots in its ring
  *
- * Return: bytes, rounded up to pages. An estimate of the header's share: the medium has the last
- *         word, and differs by a page at most.
+ * What header_segment_bytes() of the medium says, which this room may not call; a test compares
+ * the two.
+ *
+ * Return: bytes, rounded up to pages.
  */
-uint64_t schema_segment_bytes(const struct slipring_type *type, size_t names, uint32_t depth);
+uint64_t schema_segment_bytes(const struct slipring_type *type, const char *name, uint32_t depth);
 
 #endif

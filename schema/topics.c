@@ -13,8 +13,13 @@
 #include "schema/util.h"
 #include "schema/value.h"
 
+/* Of a data segment: fixed header, a record a field, the publisher's words, and what stands before
+ * each payload and is its alignment, too. */
 #define PAGE_BYTES 4096u
-#define SLOT_ALIGN_BYTES 64u
+#define HEADER_BYTES 256u
+#define FIELD_BYTES 32u
+#define WORDS_BYTES 256u
+#define SLOT_BYTES 64u
 
 /* Segments that a bus has besides its topics: the directory. Wake boards come on top. */
 #define OTHER_SEGMENTS 1u
@@ -23,17 +28,21 @@ static uint64_t round_up(uint64_t bytes, uint64_t align) {
         return (bytes + align - 1) / align * align;
 }
 
-uint64_t schema_segment_bytes(const struct slipring_type *type, size_t names, uint32_t depth) {
-        uint64_t strings = names, header, slot;
+static uint64_t string_bytes(const char *text) {
+        return *text ? strlen(text) + 1 : 0;
+}
 
-        strings += strlen(type->name) + strlen(type->text) + 4;
+uint64_t schema_segment_bytes(const struct slipring_type *type, const char *name, uint32_t depth) {
+        uint64_t strings = 1, header, slot;
+
+        /* Strings follow each other; all empty ones are one byte at the start. */
+        strings += string_bytes(name) + string_bytes(type->name) + string_bytes(type->text);
         for (uint32_t i = 0; i < type->field_count; i++) {
-                strings += strlen(type->fields[i].name) + strlen(type->fields[i].unit) + 2;
+                strings += string_bytes(type->fields[i].name) + string_bytes(type->fields[i].unit);
         }
-        header = round_up(256 + 32 * (uint64_t) type->field_count + strings, PAGE_BYTES);
-        slot = SLOT_ALIGN_BYTES + round_up(type->payload_bytes, SLOT_ALIGN_BYTES);
-        /* Between header and slots stand the publisher's words. */
-        return round_up(header + 256 + depth * slot, PAGE_BYTES);
+        header = HEADER_BYTES + FIELD_BYTES * (uint64_t) type->field_count + strings;
+        slot = SLOT_BYTES + round_up(type->payload_bytes, SLOT_BYTES);
+        return round_up(round_up(header, PAGE_BYTES) + WORDS_BYTES + depth * slot, PAGE_BYTES);
 }
 
 /*
@@ -488,7 +497,6 @@ static void topics_check_total(struct loader *loader, const struct node *topics)
 
 static int topic_finish(struct loader *loader, struct schema_topic *topic) {
         struct schema_definition *definition = (struct schema_definition *) topic->definition;
-        size_t names = strlen(topic->name) + strlen(topic->description) + 2;
         int r;
 
         if (!definition) {
@@ -499,7 +507,7 @@ static int topic_finish(struct loader *loader, struct schema_topic *topic) {
                 return r;
         }
         topic->type = definition->type;
-        topic->segment_bytes = schema_segment_bytes(topic->type, names, topic->depth);
+        topic->segment_bytes = schema_segment_bytes(topic->type, topic->name, topic->depth);
         return 0;
 }
 
