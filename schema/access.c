@@ -202,7 +202,8 @@ int access_read(struct access *access, struct loader *loader, const struct node 
 }
 
 /* The group of the system's own buses, which is not the primary group of the user that runs them:
- * that one has no members, so that nobody gets its bits by accident. */
+ * that one has no members, so that nobody gets its bits by accident. Without it there is no
+ * default, and a topic that needs one says so. */
 static int fallback_system_group(struct loader *loader) {
         const struct principal *principal = NULL;
         int r;
@@ -211,10 +212,8 @@ static int fallback_system_group(struct loader *loader) {
         if (r < 0) {
                 return r;
         }
-        if (principal->known) {
-                loader->fallback.group = principal->id;
-                loader->fallback.group_name = principal->name;
-        }
+        loader->fallback.group_name = principal->known ? principal->name : NULL;
+        loader->fallback.group = principal->known ? principal->id : (gid_t) -1;
         return 0;
 }
 
@@ -256,11 +255,5 @@ int access_fallback(struct loader *loader) {
         if (!loader->fallback.owner_name) {
                 return -ENOMEM;
         }
-        if (system) {
-                r = fallback_system_group(loader);
-                if (r < 0 || loader->fallback.group_name) {
-                        return r;
-                }
-        }
-        return fallback_group_name(loader);
+        return system ? fallback_system_group(loader) : fallback_group_name(loader);
 }

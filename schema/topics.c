@@ -264,6 +264,13 @@ topic_read_access(struct loader *loader, struct schema_topic *topic, const struc
         if (r < 0) {
                 return r;
         }
+        if (!access.group_name && !loader->fallback.group_name && !node_get_key(mapping, "group")) {
+                loader_error(loader, topic,
+                             "topic '%s' names no group, and the default of system buses, group "
+                             "'slipring', does not exist on this machine",
+                             topic->name);
+                loader->fallback.group_name = "";
+        }
         topic->has_owner = access.owner_name != NULL;
         topic->has_group = access.group_name != NULL;
         topic->owner = access.owner_name ? access.owner : loader->fallback.owner;

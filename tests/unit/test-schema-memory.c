@@ -1,0 +1,134 @@
+/*
+ * Each allocation fails once: loading and generating must say -ENOMEM, lose nothing and then work.
+ * The manager reads files while a bus is running, so running out of memory there is no way out.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema/generate.h"
+#include "schema/schema.h"
+
+static bool counting;
+static unsigned left;
+
+/* Is this the allocation that fails? */
+static bool fails(void) {
+        if (!counting || left == 0) {
+                return false;
+        }
+        if (--left > 0) {
+                return false;
+        }
+        errno = ENOMEM;
+        return true;
+}
+
+void *__real_malloc(size_t bytes);
+void *__real_calloc(size_t count, size_t bytes);
+void *__real_realloc(void *memory, size_t bytes);
+void *__real_reallocarray(void *memory, size_t count, size_t bytes);
+char *__real_strdup(const char *text);
+char *__real_strndup(const char *text, size_t bytes);
+void *__wrap_malloc(size_t bytes);
+void *__wrap_calloc(size_t count, size_t bytes);
+void *__wrap_realloc(void *memory, size_t bytes);
+void *__wrap_reallocarray(void *memory, size_t count, size_t bytes);
+char *__wrap_strdup(const char *text);
+char *__wrap_strndup(const char *text, size_t bytes);
+
+void *__wrap_malloc(size_t bytes) {
+        return fails() ? NULL : __real_malloc(bytes);
+}
+
+void *__wrap_calloc(size_t count, size_t bytes) {
+        return fails() ? NULL : __real_calloc(count, bytes);
+}
+
+void *__wrap_realloc(void *memory, size_t bytes) {
+        return fails() ? NULL : __real_realloc(memory, bytes);
+}
+
+void *__wrap_reallocarray(void *memory, size_t count, size_t bytes) {
+        return fails() ? NULL : __real_reallocarray(memory, count, bytes);
+}
+
+char *__wrap_strdup(const char *text) {
+        return fails() ? NULL : __real_strdup(text);
+}
+
+char *__wrap_strndup(const char *text, size_t bytes) {
+        return fails() ? NULL : __real_strndup(text, bytes);
+}
+
+static const char good[] =
+        "slipring: 1\nbus: b\ndefaults: {owner: root, depth: 2}\n"
+        "types:\n"
+        "  A: {x: {type: uint8, unit: m, range: [0, 1], values: {OK: 0, ALSO_OK: 0}}, t: time}\n"
+        "  B: {a: \"A[2]\", d: float64, e: bool}\n"
+        "topics:\n"
+        "  a/b: {type: B, rate: 10 Hz, history: 1 s, group: root, description: text}\n"
+        "  c: {fields: {b: B}, deadline: 1 s}\n";
+
+static const char bad[] = "slipring: 1\nbus: b\ntypes: {A: {x: flaot32}, B: {b: B}}\n"
+                          "topics: {a: {type: Q}, a: {type: B, mode: 0777, unknown: 1}}\n";
+
+static int load_and_generate(const char *text, bool *ret_failed) {
+        static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                                      UINT64_MAX};
+        const struct schema_options options = {.user = 0, .machine = &machine};
+        struct diagnostics diagnostics = {0};
+        struct schema *schema = NULL;
+        struct buffer header = {0};
+        int r;
+
+        counting = true;
+        r = schema_load_text(&schema, "test", text, strlen(text), &options, &diagnostics);
+        if (r == 0) {
+                r = generate_c(&header, schema);
+        }
+        counting = false;
+        *ret_failed = left == 0;
+        buffer_free(&header);
+        schema_free(schema);
+        diagnostics_clear(&diagnostics);
+        return r;
+}
+
+/* Fails the first allocation, then the second, until none is left to fail. */
+static unsigned fail_each(const char *text, int expected) {
+        bool failed = true;
+        unsigned n;
+
+        for (n = 1; failed; n++) {
+                int r;
+
+                left = n;
+                r = load_and_generate(text, &failed);
+                /* A diagnostic may have to do without its source line; nothing else may. */
+                assert_true(r == -ENOMEM || r == expected);
+                assert_true(failed || r == expected);
+        }
+        return n;
+}
+
+static void test_each_failing_allocation_is_survived(void **state) {
+        assert_true(fail_each(good, 0) > 100);
+        assert_true(fail_each(bad, -EBADMSG) > 30);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_each_failing_allocation_is_survived),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
