@@ -122,15 +122,17 @@ int access_read(struct access *access, struct loader *loader, const struct node 
 /** access_fallback() - find out who runs the manager */
 int access_fallback(struct loader *loader);
 
-/* types.c: types and fields */
-
-/** types_read() - read "types" */
-int types_read(struct loader *loader, const struct node *types);
+/* fields.c: fields of a type */
 
 /** fields_read() - read the fields of a type, or the inline ones of a topic */
 int fields_read(struct loader *loader,
                 struct schema_definition *definition,
                 const struct node *fields);
+
+/* types.c: types */
+
+/** types_read() - read "types" */
+int types_read(struct loader *loader, const struct node *types);
 
 /** types_find() - look a type up by name */
 struct schema_definition *types_find(const struct loader *loader, const char *name);
