@@ -105,6 +105,8 @@ int claim_acquire(int id, uint64_t deadline_ns) {
                 left.tv_nsec = (long) (now % UINT64_C(1000000000));
                 timeout = &left;
         }
+        /* claim.handover: all that the last holder stored before it released the claim or died. The
+         * kernel's lock of the set orders both. Pairs with claim_release(). */
         if (semtimedop(id, take, 2, timeout) == 0) {
                 return 0;
         }
@@ -122,7 +124,8 @@ int claim_acquire(int id, uint64_t deadline_ns) {
 void claim_release(int id) {
         struct sembuf give = {.sem_num = 0, .sem_op = -1, .sem_flg = IPC_NOWAIT | SEM_UNDO};
 
-        /* Fails only if the set is gone, and with it the claim. */
+        /* claim.handover: all that this publisher stored before the claim is free. Pairs with
+         * claim_acquire(). Fails only if the set is gone, and with it the claim. */
         (void) semop(id, &give, 1);
 }
 

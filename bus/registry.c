@@ -501,6 +501,7 @@ static int header_write(struct registry *registry, struct record *record) {
         memcpy(mapped, header, bytes);
         free(header);
         segment_prefault(&record->topic.data, true);
+        /* relaxed: nobody looks at it before the magic, which comes after it. */
         atomic_store_explicit(&mapped->state, LAYOUT_STATE_SERVING, memory_order_relaxed);
         /* magic.last: everything above before it. Pairs with the first look in header_read(). */
         atomic_store_explicit(&mapped->magic, LAYOUT_MAGIC, memory_order_release);
@@ -853,6 +854,7 @@ static int directory_create(struct registry *registry,
         memcpy(mapped, &plan_header, sizeof(plan_header));
         writer_start(registry, &header);
         publish_change(registry);
+        /* relaxed: nobody looks at it before the magic, which comes after it. */
         atomic_store_explicit(&mapped->state, LAYOUT_STATE_SERVING, memory_order_relaxed);
         /* magic.last: the header and a first, empty table before it. Pairs with header_read(). */
         atomic_store_explicit(&mapped->magic, LAYOUT_MAGIC, memory_order_release);

@@ -244,7 +244,9 @@ bool subscriber_ready(const struct slipring_subscriber *subscriber) {
 int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, uint32_t *ret_word) {
         struct layout_words *words = subscriber->reader.ring.words;
 
-        /* wake.word: the word before the last look at head; a publish after it changes the word. */
+        /* wake.word: the word before the last look at head; a publish after it changes the word.
+         * asleep.clear: and the word before the flag; the publisher cleared the flag before it
+         * stored the word, so it cannot clear this one without waking. */
         *ret_word = atomic_load_explicit(&words->wake, memory_order_acquire);
         /* asleep.dekker: the flag before the last look at head. Pairs with the fence between head
          * and flag in ring_writer_commit(). */

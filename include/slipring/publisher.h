@@ -37,9 +37,9 @@ struct slipring_publisher;
  * @size:               sizeof(struct slipring_publisher_options)
  * @flags:              0 or SLIPRING_PUBLISHER_STANDBY
  * @bus:                "BUS" or "USER/BUS"; NULL for $SLIPRING_BUS, else the only bus of this
- * machine that this user can read
+ *                      machine that this user can read
  * @type:               the type that the caller was compiled for, NULL to take the topic's own;
- * kept by the handle
+ *                      kept by the handle
  * @deadline_ns:        wait for a bus, topic or claim that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
  */
@@ -75,7 +75,7 @@ struct slipring_publisher_info {
  * @ret_publisher:      set to the new handle on success
  * @topic:              the topic's name, as in the schema
  * @options:            see struct slipring_publisher_options; NULL for all defaults, without
- * waiting
+ *                      waiting
  * @reterr:             set on failure to an explanation; may be NULL
  *
  * Checks the bus, the topic's segment and its type, claims the topic, finishes what a killed

@@ -20,7 +20,7 @@ extern "C" {
  * @payload:            the message: the caller's copy (take) or the live slot (borrow)
  * @payload_bytes:      its length in bytes
  * @epoch:              counts the topic's publisher takeovers; differs: another process publishes
- * now
+ *                      now
  * @sequence:           the topic's count of samples, from 1, without gaps
  * @publish_time_ns:    CLOCK_MONOTONIC at commit
  * @source_time_ns:     what the publisher gave as the time of measurement, 0 for none
@@ -41,7 +41,7 @@ struct slipring_sample {
  * struct slipring_error - why a call failed, for a person
  * @code:       the negative errno that the call returned
  * @text:       one sentence or two that name the object and the remedy, NUL-terminated, without
- * newline
+ *              newline
  */
 struct slipring_error {
         int32_t code;

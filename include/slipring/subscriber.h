@@ -52,9 +52,9 @@ enum slipring_start {
  * @size:               sizeof(struct slipring_subscriber_options)
  * @start:              one of enum slipring_start
  * @bus:                "BUS" or "USER/BUS"; NULL for $SLIPRING_BUS, else the only bus of this
- * machine that this user can read
+ *                      machine that this user can read
  * @type:               the type that the caller was compiled for, NULL to take the topic's own;
- * kept by the handle
+ *                      kept by the handle
  * @deadline_ns:        wait for a bus or topic that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
  */
@@ -103,7 +103,7 @@ struct slipring_subscriber_info {
  * @ret_subscriber:     set to the new handle on success
  * @topic:              the topic's name, as in the schema
  * @options:            see struct slipring_subscriber_options; NULL for all defaults, without
- * waiting
+ *                      waiting
  * @reterr:             set on failure to an explanation; may be NULL
  *
  * Return: 0 on success,
@@ -206,8 +206,9 @@ SLIPRING_MUST_CHECK int slipring_subscriber_release(struct slipring_subscriber *
  * @deadline_ns:        absolute CLOCK_MONOTONIC time, SLIPRING_FOREVER to wait without end
  *
  * Return: 0 once a sample newer than the last one delivered exists, -ETIMEDOUT at the deadline,
- *         -EINTR if a signal handler ran, -EIDRM if the topic was retired and nothing is left in
- * it, -ECHILD in a forked child. Context: May sleep, in futex waits of at most 100 ms each.
+ *         -EINTR if a signal handler ran, -EIDRM if the topic was retired and nothing is left
+ *         in it, -ECHILD in a forked child.
+ * Context: May sleep, in futex waits of at most 100 ms each.
  */
 int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns);
 

@@ -79,7 +79,7 @@ struct slipring_duration {
 /**
  * struct slipring_field - one record of a type's field tree
  * @name:               the field's own name, without its parents'; pad[0-9]* is padding, always
- * zero
+ *                      zero
  * @unit:               unit as written in the schema, "" where none
  * @kind:               one of enum slipring_kind
  * @count:              0 for a single value, else the number of array elements
