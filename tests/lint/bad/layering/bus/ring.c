@@ -1,0 +1,7 @@
+#include <stdint.h>
+#include <yaml.h>
+
+#include <slipring/type.h>
+
+#include "bus/ring.h"
+#include "schema/schema.h"

@@ -1,0 +1,2 @@
+#include "bus/layout.h"
+#include <slipring/type.h>

@@ -1,0 +1,2 @@
+#include "subscribers/subscriber.h"
+#include "tests/harness/harness.h"

@@ -1,0 +1,4 @@
+#include <curl/curl.h>
+#include <yaml.h>
+
+#include "bus/ring.h"

@@ -1,0 +1,3 @@
+#include "bus/manager/watch.h"
+#include "bus/ring.h"
+#include "publishers/host/cpu.h"
