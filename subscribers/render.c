@@ -1,0 +1,401 @@
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/type.h"
+#include "subscribers/render.h"
+#include "subscribers/selection.h"
+
+/* --- numbers --- */
+
+/* YAML 1.1 takes "1e+20" for a string: give it the point that makes it a number everywhere. */
+static void point_add(char text[40]) {
+        char *exponent = strchr(text, 'e');
+
+        if (strchr(text, '.')) {
+                return;
+        }
+        if (!exponent) {
+                strcat(text, ".0");
+                return;
+        }
+        memmove(exponent + 2, exponent, strlen(exponent) + 1);
+        memcpy(exponent, ".0", 2);
+}
+
+const char *render_real(char text[40], double number, bool single) {
+        int digits, most = single ? 9 : 17;
+
+        if (isnan(number)) {
+                return strcpy(text, ".nan");
+        }
+        if (isinf(number)) {
+                return strcpy(text, number < 0 ? "-.inf" : ".inf");
+        }
+        /* 6 (15) digits survive the way through a float (double); 9 (17) bring every value back. */
+        for (digits = single ? 6 : 15; digits <= most; digits++) {
+                (void) snprintf(text, 32, "%.*g", digits, number);
+                if (single ? strtof(text, NULL) == (float) number : strtod(text, NULL) == number) {
+                        break;
+                }
+        }
+        point_add(text);
+        return text;
+}
+
+static void print_real(double number, bool single, enum render_format format, FILE *out) {
+        char text[40];
+
+        if (!isfinite(number) && format == RENDER_JSON) {
+                fputs("null", out);
+        } else if (!isfinite(number) && format == RENDER_CSV) {
+                fputs(isnan(number) ? "nan" : number < 0 ? "-inf" : "inf", out);
+        } else {
+                fputs(render_real(text, number, single), out);
+        }
+}
+
+static int64_t load_signed(uint32_t kind, const uint8_t *at) {
+        int16_t i16;
+        int32_t i32;
+        int64_t i64;
+
+        switch (kind) {
+        case SLIPRING_KIND_INT8:
+                return (int8_t) *at;
+        case SLIPRING_KIND_INT16:
+                memcpy(&i16, at, sizeof(i16));
+                return i16;
+        case SLIPRING_KIND_INT32:
+                memcpy(&i32, at, sizeof(i32));
+                return i32;
+        default:
+                memcpy(&i64, at, sizeof(i64));
+                return i64;
+        }
+}
+
+static uint64_t load_unsigned(uint32_t kind, const uint8_t *at) {
+        uint64_t number = 0;
+
+        /* The bus is little-endian only: the low bytes come first. */
+        memcpy(&number, at, type_kind_bytes(kind));
+        return number;
+}
+
+static void print_number(uint32_t kind, const uint8_t *at, enum render_format format, FILE *out) {
+        float single;
+        double real;
+
+        switch (kind) {
+        case SLIPRING_KIND_BOOL:
+                fputs(*at ? "true" : "false", out);
+                break;
+        case SLIPRING_KIND_FLOAT32:
+                memcpy(&single, at, sizeof(single));
+                print_real(single, true, format, out);
+                break;
+        case SLIPRING_KIND_FLOAT64:
+                memcpy(&real, at, sizeof(real));
+                print_real(real, false, format, out);
+                break;
+        case SLIPRING_KIND_INT8:
+        case SLIPRING_KIND_INT16:
+        case SLIPRING_KIND_INT32:
+        case SLIPRING_KIND_INT64:
+                fprintf(out, "%" PRId64, load_signed(kind, at));
+                break;
+        default:
+                fprintf(out, "%" PRIu64, load_unsigned(kind, at));
+        }
+}
+
+static bool is_time(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION;
+}
+
+static uint32_t shown(const struct render *render, const struct slipring_field *array) {
+        return render->longest && array->count > render->longest ? render->longest : array->count;
+}
+
+/* --- one line: flow style and JSON, which differ in their quotes --- */
+
+static void line_value(const struct render *render,
+                       const struct slipring_field *field,
+                       const uint8_t *payload,
+                       FILE *out);
+
+static void line_key(const struct render *render, const char *name, bool first, FILE *out) {
+        const char *quote = render->format == RENDER_JSON ? "\"" : "";
+
+        fprintf(out, "%s%s%s%s: ", first ? "" : ", ", quote, name, quote);
+}
+
+static void line_struct(const struct render *render,
+                        const struct slipring_field *parent,
+                        const uint8_t *payload,
+                        FILE *out) {
+        struct slipring_field child;
+        bool first = true;
+        uint32_t i;
+
+        fputc('{', out);
+        for (i = 0; i < parent->child_count; i++) {
+                child = render->type->fields[parent->first_child + i];
+                if (type_is_pad(child.name)) {
+                        continue;
+                }
+                child.offset_bytes += parent->offset_bytes;
+                line_key(render, child.name, first, out);
+                line_value(render, &child, payload, out);
+                first = false;
+        }
+        fputc('}', out);
+}
+
+static void line_time(const struct render *render, const uint8_t *at, FILE *out) {
+        fputc('{', out);
+        line_key(render, "sec", true, out);
+        print_number(SLIPRING_KIND_INT32, at, render->format, out);
+        line_key(render, "nanosec", false, out);
+        print_number(SLIPRING_KIND_UINT32, at + 4, render->format, out);
+        fputc('}', out);
+}
+
+static void line_array(const struct render *render,
+                       const struct slipring_field *array,
+                       const uint8_t *payload,
+                       FILE *out) {
+        uint32_t count = shown(render, array), i;
+        struct slipring_field element;
+
+        fputc('[', out);
+        for (i = 0; i < count; i++) {
+                element = selection_element(array, i);
+                fputs(i ? ", " : "", out);
+                line_value(render, &element, payload, out);
+        }
+        fputs(count < array->count ? ", '...']" : "]", out);
+}
+
+static void line_value(const struct render *render,
+                       const struct slipring_field *field,
+                       const uint8_t *payload,
+                       FILE *out) {
+        if (field->count) {
+                line_array(render, field, payload, out);
+        } else if (field->kind == SLIPRING_KIND_STRUCT) {
+                line_struct(render, field, payload, out);
+        } else if (is_time(field)) {
+                line_time(render, payload + field->offset_bytes, out);
+        } else {
+                print_number(field->kind, payload + field->offset_bytes, render->format, out);
+        }
+}
+
+/* --- block style --- */
+
+static void block_struct(const struct render *render,
+                         const struct slipring_field *parent,
+                         const uint8_t *payload,
+                         int indent,
+                         bool inlined,
+                         FILE *out);
+
+/* Members begin on lines of their own, but the first follows the dash of a list. */
+static void block_key(const char *name, int indent, bool inlined, FILE *out) {
+        fprintf(out, "%*s%s:", inlined ? 0 : indent, "", name);
+}
+
+static void block_time(const uint8_t *at, int indent, bool inlined, FILE *out) {
+        block_key("sec", indent, inlined, out);
+        fputc(' ', out);
+        print_number(SLIPRING_KIND_INT32, at, RENDER_YAML, out);
+        fputc('\n', out);
+        block_key("nanosec", indent, false, out);
+        fputc(' ', out);
+        print_number(SLIPRING_KIND_UINT32, at + 4, RENDER_YAML, out);
+        fputc('\n', out);
+}
+
+static void block_array(const struct render *render,
+                        const struct slipring_field *array,
+                        const uint8_t *payload,
+                        int indent,
+                        FILE *out) {
+        uint32_t count = shown(render, array), i;
+        struct slipring_field element;
+
+        for (i = 0; i < count; i++) {
+                element = selection_element(array, i);
+                fprintf(out, "%*s- ", indent, "");
+                if (element.kind == SLIPRING_KIND_STRUCT) {
+                        block_struct(render, &element, payload, indent + 2, true, out);
+                } else if (is_time(&element)) {
+                        block_time(payload + element.offset_bytes, indent + 2, true, out);
+                } else {
+                        print_number(element.kind, payload + element.offset_bytes, RENDER_YAML,
+                                     out);
+                        fputc('\n', out);
+                }
+        }
+        if (count < array->count) {
+                fprintf(out, "%*s- '...'\n", indent, "");
+        }
+}
+
+static void block_member(const struct render *render,
+                         const struct slipring_field *field,
+                         const uint8_t *payload,
+                         int indent,
+                         FILE *out) {
+        if (field->count) {
+                fputc('\n', out);
+                block_array(render, field, payload, indent, out);
+        } else if (field->kind == SLIPRING_KIND_STRUCT) {
+                fputc('\n', out);
+                block_struct(render, field, payload, indent + 2, false, out);
+        } else if (is_time(field)) {
+                fputc('\n', out);
+                block_time(payload + field->offset_bytes, indent + 2, false, out);
+        } else {
+                fputc(' ', out);
+                print_number(field->kind, payload + field->offset_bytes, RENDER_YAML, out);
+                fputc('\n', out);
+        }
+}
+
+static void block_struct(const struct render *render,
+                         const struct slipring_field *parent,
+                         const uint8_t *payload,
+                         int indent,
+                         bool inlined,
+                         FILE *out) {
+        struct slipring_field child;
+        uint32_t i;
+
+        for (i = 0; i < parent->child_count; i++) {
+                child = render->type->fields[parent->first_child + i];
+                if (type_is_pad(child.name)) {
+                        continue;
+                }
+                child.offset_bytes += parent->offset_bytes;
+                block_key(child.name, indent, inlined, out);
+                block_member(render, &child, payload, indent, out);
+                inlined = false;
+        }
+}
+
+static void block_message(const struct render *render, const uint8_t *payload, FILE *out) {
+        const struct slipring_field *field = &render->field;
+
+        if (field->count) {
+                block_array(render, field, payload, 0, out);
+        } else if (field->kind == SLIPRING_KIND_STRUCT) {
+                block_struct(render, field, payload, 0, false, out);
+        } else if (is_time(field)) {
+                block_time(payload + field->offset_bytes, 0, false, out);
+        } else {
+                print_number(field->kind, payload + field->offset_bytes, RENDER_YAML, out);
+                fputc('\n', out);
+        }
+}
+
+/* --- columns --- */
+
+/* A walk over all numbers of a message, printing names or values. */
+struct columns {
+        const struct slipring_type *type;
+        const uint8_t *payload; /* NULL: print names */
+        FILE *out;
+        size_t printed;
+};
+
+static void column_print(struct columns *columns,
+                         const char *path,
+                         const char *member,
+                         uint32_t kind,
+                         uint32_t offset_bytes) {
+        fputs(columns->printed++ ? "," : "", columns->out);
+        if (columns->payload) {
+                print_number(kind, columns->payload + offset_bytes, RENDER_CSV, columns->out);
+        } else {
+                fprintf(columns->out, "%s%s", path, member);
+        }
+}
+
+/* Nesting is bounded by SLIPRING_NESTING_MAX, so that the stack is too. */
+static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path) {
+        size_t length = strlen(path);
+        struct slipring_field below;
+        uint32_t i;
+
+        for (i = 0; i < field->count; i++) {
+                below = selection_element(field, i);
+                (void) sprintf(path + length, "[%" PRIu32 "]", i);
+                columns_walk(columns, &below, path);
+        }
+        if (!field->count && is_time(field)) {
+                column_print(columns, path, length ? ".sec" : "sec", SLIPRING_KIND_INT32,
+                             field->offset_bytes);
+                column_print(columns, path, length ? ".nanosec" : "nanosec", SLIPRING_KIND_UINT32,
+                             field->offset_bytes + 4);
+        } else if (!field->count && field->kind != SLIPRING_KIND_STRUCT) {
+                column_print(columns, path, "", field->kind, field->offset_bytes);
+        }
+        for (i = 0; !field->count && i < field->child_count; i++) {
+                below = columns->type->fields[field->first_child + i];
+                if (!type_is_pad(below.name)) {
+                        below.offset_bytes += field->offset_bytes;
+                        (void) sprintf(path + length, "%s%s", length ? "." : "", below.name);
+                        columns_walk(columns, &below, path);
+                }
+        }
+        path[length] = '\0';
+}
+
+static size_t name_longest(const struct slipring_type *type) {
+        size_t longest = 0, length;
+        uint32_t i;
+
+        for (i = 0; i < type->field_count; i++) {
+                length = strlen(type->fields[i].name);
+                longest = length > longest ? length : longest;
+        }
+        return longest;
+}
+
+static void columns_print(const struct render *render, const uint8_t *payload, FILE *out) {
+        struct columns columns = {.type = render->type, .payload = payload, .out = out};
+        /* Each level adds at most a dot, a name and an index of ten digits in brackets. */
+        size_t bytes = (SLIPRING_NESTING_MAX + 2) * (name_longest(render->type) + 14);
+        char *path = malloc(bytes);
+
+        if (!path) {
+                return;
+        }
+        (void) snprintf(path, bytes, "%s", render->field.name);
+        columns_walk(&columns, &render->field, path);
+        fputc('\n', out);
+        free(path);
+}
+
+/* --- all --- */
+
+void render_header(const struct render *render, FILE *out) {
+        columns_print(render, NULL, out);
+}
+
+void render_message(const struct render *render, const void *payload, FILE *out) {
+        switch (render->format) {
+        case RENDER_YAML:
+                block_message(render, payload, out);
+                break;
+        case RENDER_CSV:
+                columns_print(render, payload, out);
+                break;
+        default:
+                line_value(render, &render->field, payload, out);
+        }
+}

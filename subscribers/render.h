@@ -1,0 +1,54 @@
+#ifndef SLIPRING_SUBSCRIBERS_RENDER_H
+#define SLIPRING_SUBSCRIBERS_RENDER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include <slipring/type.h>
+
+/*
+ * Messages as text, by nothing but their type's field tree.
+ *
+ * Numbers keep their value: floats have as few digits as bring the same bits back, float32 those of
+ * a float32. Padding is not shown.
+ */
+
+enum render_format {
+        RENDER_YAML, /* block style; arrays as lists, time as sec and nanosec, as ROS 2 shows them
+                      */
+        RENDER_FLOW, /* the same in one line */
+        RENDER_JSON, /* one line; not a number and infinite are null */
+        RENDER_CSV,  /* one line, a column a number */
+};
+
+struct render {
+        const struct slipring_type *type;
+        struct slipring_field field; /* a selection, see selection.h */
+        enum render_format format;
+        uint32_t longest; /* YAML and flow: elements shown of an array, then "..."; 0 for all */
+};
+
+/*
+ * render_message() - write one message, or the selected part of it
+ * @payload:    the whole message, in memory that does not change meanwhile
+ *
+ * All formats end with a newline but RENDER_JSON and RENDER_FLOW, which may become part of a line.
+ */
+void render_message(const struct render *render, const void *payload, FILE *out);
+
+/*
+ * render_header() - write the column names that RENDER_CSV fills
+ */
+void render_header(const struct render *render, FILE *out);
+
+/*
+ * render_real() - a number as YAML and the others write it
+ * @text:       room for it
+ * @number:     the value
+ * @single:     it is a float32
+ *
+ * Return: @text; always with a decimal point, so that it stays a float where it is read.
+ */
+const char *render_real(char text[40], double number, bool single);
+
+#endif

@@ -1,0 +1,164 @@
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/error.h"
+#include "bus/type.h"
+#include "subscribers/selection.h"
+
+/* What time and duration are made of, as ROS has it. */
+static const struct slipring_field time_members[] = {
+        {"sec", "", SLIPRING_KIND_INT32, 0, 0, 4, 0, 0},
+        {"nanosec", "", SLIPRING_KIND_UINT32, 0, 4, 4, 0, 0},
+};
+
+struct slipring_field selection_all(const struct slipring_type *type) {
+        return (struct slipring_field){
+                .name = "",
+                .unit = "",
+                .kind = SLIPRING_KIND_STRUCT,
+                .element_bytes = type->payload_bytes,
+                .child_count = type->root_count,
+        };
+}
+
+struct slipring_field selection_element(const struct slipring_field *array, uint32_t index) {
+        struct slipring_field element = *array;
+
+        element.offset_bytes += index * array->element_bytes;
+        element.count = 0;
+        return element;
+}
+
+int selection_member(const struct slipring_type *type,
+                     const struct slipring_field *parent,
+                     const char *name,
+                     size_t length,
+                     struct slipring_field *ret_field) {
+        const struct slipring_field *members = time_members;
+        uint32_t base_bytes = parent->offset_bytes; /* @ret_field may be @parent */
+        uint32_t count = 2, i;
+
+        if (parent->kind == SLIPRING_KIND_STRUCT) {
+                members = &type->fields[parent->first_child];
+                count = parent->child_count;
+        } else if (parent->kind != SLIPRING_KIND_TIME && parent->kind != SLIPRING_KIND_DURATION) {
+                return -ENOENT;
+        }
+        for (i = 0; i < count; i++) {
+                if (strlen(members[i].name) == length &&
+                    memcmp(members[i].name, name, length) == 0 && !type_is_pad(members[i].name)) {
+                        *ret_field = members[i];
+                        ret_field->offset_bytes += base_bytes;
+                        return 0;
+                }
+        }
+        return -ENOENT;
+}
+
+/* The index in "[7]" at the start of a text. */
+static int index_read(const char **text, uint32_t count, uint32_t *ret_index) {
+        unsigned long index;
+        char *end;
+
+        if ((*text)[1] < '0' || (*text)[1] > '9') {
+                return -EINVAL;
+        }
+        errno = 0;
+        index = strtoul(*text + 1, &end, 10);
+        if (errno || *end != ']') {
+                return -EINVAL;
+        }
+        if (index >= count) {
+                return -ERANGE;
+        }
+        *text = end + 1;
+        *ret_index = (uint32_t) index;
+        return 0;
+}
+
+/* One step into a struct: a name, and its place among the siblings for a did-you-mean. */
+static int step_name(const struct slipring_type *type,
+                     struct slipring_field *at,
+                     const char *name,
+                     size_t length,
+                     struct selection_failure *failure,
+                     struct slipring_error *reterr) {
+        int shown = length > 100 ? 100 : (int) length;
+
+        if (at->count) {
+                return error_set(reterr, -EINVAL,
+                                 "'%s' is an array of %u: name an element, as in %s[0].%.*s",
+                                 at->name, at->count, at->name, shown, name);
+        }
+        if (selection_member(type, at, name, length, at) == 0) {
+                return 0;
+        }
+        if (at->kind != SLIPRING_KIND_STRUCT) {
+                return error_set(reterr, -ENOENT, "'%s' is a %s and has no field '%.*s'", at->name,
+                                 type_kind_name(at->kind), shown, name);
+        }
+        if (failure && length < sizeof(failure->word)) {
+                memcpy(failure->word, name, length);
+                failure->first = at->first_child;
+                failure->count = at->child_count;
+        }
+        return error_set(reterr, -ENOENT, "%s%s%s has no field '%.*s'",
+                         *at->name ? "field '" : "type ", *at->name ? at->name : type->name,
+                         *at->name ? "'" : "", shown, name);
+}
+
+static int step_index(struct slipring_field *at, const char **path, struct slipring_error *reterr) {
+        uint32_t index;
+        int r;
+
+        if (!at->count) {
+                return error_set(reterr, -EINVAL, "'%s' is not an array", at->name);
+        }
+        r = index_read(path, at->count, &index);
+        if (r == -ERANGE) {
+                return error_set(reterr, -EINVAL, "'%s' has the elements 0 to %u", at->name,
+                                 at->count - 1);
+        }
+        if (r < 0) {
+                return error_set(reterr, -EINVAL, "'%.80s': an index is a number in brackets",
+                                 *path);
+        }
+        *at = selection_element(at, index);
+        return 0;
+}
+
+int selection_find(struct slipring_field *ret_field,
+                   const struct slipring_type *type,
+                   const char *path,
+                   struct selection_failure *reterr_failure,
+                   struct slipring_error *reterr) {
+        struct slipring_field at = selection_all(type);
+        const char *rest = path;
+        size_t length;
+        int r;
+
+        if (reterr_failure) {
+                *reterr_failure = (struct selection_failure){0};
+        }
+        do {
+                length = strcspn(rest, ".[");
+                if (length == 0) {
+                        return error_set(reterr, -EINVAL,
+                                         "'%.80s' is no field: write a.b or a[2].b", path);
+                }
+                r = step_name(type, &at, rest, length, reterr_failure, reterr);
+                rest += length;
+                while (r == 0 && *rest == '[') {
+                        r = step_index(&at, &rest, reterr);
+                }
+                if (r < 0) {
+                        return r;
+                }
+        } while (*rest++ == '.');
+        if (rest[-1] != '\0') {
+                return error_set(reterr, -EINVAL, "'%.80s' is no field: write a.b or a[2].b", path);
+        }
+        *ret_field = at;
+        return 0;
+}

@@ -1,0 +1,64 @@
+#ifndef SLIPRING_SUBSCRIBERS_SELECTION_H
+#define SLIPRING_SUBSCRIBERS_SELECTION_H
+
+#include <slipring/sample.h>
+#include <slipring/type.h>
+
+/*
+ * A part of a message, named as people name it: "acceleration.x", "cells[2].voltage", "stamp.sec".
+ *
+ * What is selected is again a field record, with its offset from the start of the message, so that
+ * all that walks fields takes a selection too. The whole message is one: a struct of the roots.
+ */
+
+/* Why a path leads nowhere, for a did-you-mean. */
+struct selection_failure {
+        char word[SLIPRING_TYPE_NAME_MAX + 1]; /* the name that no field has; "" for other causes */
+        uint32_t first;                        /* the fields it was looked for among */
+        uint32_t count;
+};
+
+/*
+ * selection_all() - the whole message
+ */
+struct slipring_field selection_all(const struct slipring_type *type);
+
+/*
+ * selection_find() - the part that a path names
+ * @ret_field:          set on success; its names belong to @type
+ * @path:               field names and [indexes]
+ * @reterr_failure:     set on failure; may be NULL
+ *
+ * Padding cannot be selected.
+ *
+ * Return: 0, -ENOENT if there is no such field, -EINVAL for an index out of range, for a path into
+ *         an array without index or into a number, or for one that is malformed.
+ */
+int selection_find(struct slipring_field *ret_field,
+                   const struct slipring_type *type,
+                   const char *path,
+                   struct selection_failure *reterr_failure,
+                   struct slipring_error *reterr);
+
+/*
+ * selection_member() - one member of a struct, time or duration
+ * @type:       the type that @parent is of
+ * @parent:     a selection
+ * @name:       the member's name
+ * @length:     the name's length in bytes
+ * @ret_field:  set to the member, with its offset from the start of the message
+ *
+ * Return: 0 or -ENOENT.
+ */
+int selection_member(const struct slipring_type *type,
+                     const struct slipring_field *parent,
+                     const char *name,
+                     size_t length,
+                     struct slipring_field *ret_field);
+
+/*
+ * selection_element() - one element of an array
+ */
+struct slipring_field selection_element(const struct slipring_field *array, uint32_t index);
+
+#endif

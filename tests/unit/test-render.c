@@ -1,0 +1,283 @@
+/*
+ * subscribers/render.c and subscribers/selection.c: a message of every kind of field, as text.
+ */
+
+/* cmocka wants these, in this order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+
+#include "bus/type.h"
+#include "subscribers/render.h"
+#include "subscribers/selection.h"
+
+struct cell {
+        float voltage;
+        uint8_t state;
+        uint8_t pad[3];
+};
+
+struct everything {
+        struct slipring_time stamp;
+        struct slipring_duration span;
+        double real;
+        int64_t big;
+        uint64_t bigger;
+        float single;
+        int16_t small;
+        int8_t tiny;
+        uint8_t flag;
+        struct cell cells[2];
+        uint8_t list[4];
+        uint8_t pad1[4];
+};
+
+#define AT(member) offsetof(struct everything, member)
+
+static const struct slipring_field fields[] = {
+        {"stamp", "", SLIPRING_KIND_TIME, 0, AT(stamp), 8, 0, 0},
+        {"span", "", SLIPRING_KIND_DURATION, 0, AT(span), 8, 0, 0},
+        {"real", "m", SLIPRING_KIND_FLOAT64, 0, AT(real), 8, 0, 0},
+        {"big", "", SLIPRING_KIND_INT64, 0, AT(big), 8, 0, 0},
+        {"bigger", "", SLIPRING_KIND_UINT64, 0, AT(bigger), 8, 0, 0},
+        {"single", "", SLIPRING_KIND_FLOAT32, 0, AT(single), 4, 0, 0},
+        {"small", "", SLIPRING_KIND_INT16, 0, AT(small), 2, 0, 0},
+        {"tiny", "", SLIPRING_KIND_INT8, 0, AT(tiny), 1, 0, 0},
+        {"flag", "", SLIPRING_KIND_BOOL, 0, AT(flag), 1, 0, 0},
+        {"cells", "", SLIPRING_KIND_STRUCT, 2, AT(cells), sizeof(struct cell), 12, 3},
+        {"list", "", SLIPRING_KIND_UINT8, 4, AT(list), 1, 0, 0},
+        {"pad1", "", SLIPRING_KIND_UINT8, 4, AT(pad1), 1, 0, 0},
+        {"voltage", "V", SLIPRING_KIND_FLOAT32, 0, 0, 4, 0, 0},
+        {"state", "", SLIPRING_KIND_UINT8, 0, 4, 1, 0, 0},
+        {"pad0", "", SLIPRING_KIND_UINT8, 3, 5, 1, 0, 0},
+};
+
+static const struct slipring_type type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = sizeof(struct everything),
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+        .root_count = 12,
+        .name = "test_msgs/msg/Everything",
+        .text = "",
+        .fields = fields,
+};
+
+static const struct everything message = {
+        .stamp = {-1, 999999999},
+        .span = {3, 7},
+        .real = 0.1,
+        .big = INT64_MIN,
+        .bigger = UINT64_MAX,
+        .single = 0.1f,
+        .small = -32768,
+        .tiny = -128,
+        .flag = 1,
+        .cells = {{4.2f, 1, {9, 9, 9}}, {1e20f, 2, {0}}},
+        .list = {1, 2, 3, 4},
+        .pad1 = {8, 8, 8, 8},
+};
+
+/* Render a part of the message, and compare. */
+static void
+expect(enum render_format format, const char *path, uint32_t longest, const char *want) {
+        struct render render = {.type = &type, .format = format, .longest = longest};
+        struct slipring_error error = {0};
+        char *text = NULL;
+        size_t bytes = 0;
+        FILE *out = open_memstream(&text, &bytes);
+
+        render.field = selection_all(&type);
+        if (path && selection_find(&render.field, &type, path, NULL, &error) < 0) {
+                fail_msg("%s: %s", path, error.text);
+        }
+        render_message(&render, &message, out);
+        (void) fclose(out);
+        assert_string_equal(text, want);
+        free(text);
+}
+
+static void test_type_is_sound(void **state) {
+        struct slipring_error error = {0};
+
+        if (type_check(&type, &error) < 0) {
+                fail_msg("%s", error.text);
+        }
+}
+
+static void test_yaml_is_what_ros_prints(void **state) {
+        expect(RENDER_YAML, NULL, 0,
+               "stamp:\n"
+               "  sec: -1\n"
+               "  nanosec: 999999999\n"
+               "span:\n"
+               "  sec: 3\n"
+               "  nanosec: 7\n"
+               "real: 0.1\n"
+               "big: -9223372036854775808\n"
+               "bigger: 18446744073709551615\n"
+               "single: 0.1\n"
+               "small: -32768\n"
+               "tiny: -128\n"
+               "flag: true\n"
+               "cells:\n"
+               "- voltage: 4.2\n"
+               "  state: 1\n"
+               "- voltage: 1.0e+20\n"
+               "  state: 2\n"
+               "list:\n"
+               "- 1\n"
+               "- 2\n"
+               "- 3\n"
+               "- 4\n");
+}
+
+static void test_long_arrays_are_shortened_and_say_so(void **state) {
+        expect(RENDER_YAML, "list", 2, "- 1\n- 2\n- '...'\n");
+        expect(RENDER_FLOW, "list", 3, "[1, 2, 3, '...']");
+        expect(RENDER_FLOW, "list", 4, "[1, 2, 3, 4]");
+}
+
+static void test_one_line(void **state) {
+        expect(RENDER_FLOW, "cells", 0, "[{voltage: 4.2, state: 1}, {voltage: 1.0e+20, state: 2}]");
+        expect(RENDER_JSON, "cells[0]", 0, "{\"voltage\": 4.2, \"state\": 1}");
+        expect(RENDER_JSON, "stamp", 0, "{\"sec\": -1, \"nanosec\": 999999999}");
+}
+
+static void test_selections(void **state) {
+        expect(RENDER_YAML, "real", 0, "0.1\n");
+        expect(RENDER_YAML, "cells[1].voltage", 0, "1.0e+20\n");
+        expect(RENDER_YAML, "cells[0]", 0, "voltage: 4.2\nstate: 1\n");
+        expect(RENDER_YAML, "stamp.nanosec", 0, "999999999\n");
+        expect(RENDER_YAML, "span.sec", 0, "3\n");
+        expect(RENDER_YAML, "list[3]", 0, "4\n");
+}
+
+static void refuse(const char *path, int code, const char *text, const char *word) {
+        struct selection_failure failure;
+        struct slipring_error error = {0};
+        struct slipring_field field;
+
+        assert_int_equal(selection_find(&field, &type, path, &failure, &error), code);
+        assert_string_equal(error.text, text);
+        assert_string_equal(failure.word, word);
+}
+
+static void test_wrong_selections_say_why(void **state) {
+        struct selection_failure failure;
+        struct slipring_field field;
+
+        refuse("reel", -ENOENT, "type test_msgs/msg/Everything has no field 'reel'", "reel");
+        refuse("cells[0].volts", -ENOENT, "field 'cells' has no field 'volts'", "volts");
+        refuse("cells.voltage", -EINVAL,
+               "'cells' is an array of 2: name an element, as in cells[0].voltage", "");
+        refuse("cells[2]", -EINVAL, "'cells' has the elements 0 to 1", "");
+        refuse("cells[-1]", -EINVAL, "'[-1]': an index is a number in brackets", "");
+        refuse("cells[0", -EINVAL, "'[0': an index is a number in brackets", "");
+        refuse("cells[99999999999999999999]", -EINVAL,
+               "'[99999999999999999999]': an index is a number in brackets", "");
+        refuse("real[0]", -EINVAL, "'real' is not an array", "");
+        refuse("real.x", -ENOENT, "'real' is a float64 and has no field 'x'", "");
+        refuse("stamp.usec", -ENOENT, "'stamp' is a time and has no field 'usec'", "");
+        refuse("pad1", -ENOENT, "type test_msgs/msg/Everything has no field 'pad1'", "pad1");
+        refuse("", -EINVAL, "'' is no field: write a.b or a[2].b", "");
+        refuse("real.", -EINVAL, "'real.' is no field: write a.b or a[2].b", "");
+        refuse("list[0]x", -EINVAL, "'list[0]x' is no field: write a.b or a[2].b", "");
+        /* What a did-you-mean searches. */
+        assert_int_equal(selection_find(&field, &type, "cells[0].volts", &failure, NULL), -ENOENT);
+        assert_int_equal(failure.first, 12);
+        assert_int_equal(failure.count, 3);
+}
+
+static void test_columns_have_one_name_each(void **state) {
+        struct render render = {.type = &type, .format = RENDER_CSV};
+        char *text = NULL;
+        size_t bytes = 0;
+        FILE *out = open_memstream(&text, &bytes);
+
+        render.field = selection_all(&type);
+        render_header(&render, out);
+        (void) fclose(out);
+        assert_string_equal(text, "stamp.sec,stamp.nanosec,span.sec,span.nanosec,real,big,bigger,"
+                                  "single,small,tiny,flag,cells[0].voltage,cells[0].state,"
+                                  "cells[1].voltage,cells[1].state,list[0],list[1],list[2],"
+                                  "list[3]\n");
+        free(text);
+        expect(RENDER_CSV, NULL, 1,
+               "-1,999999999,3,7,0.1,-9223372036854775808,18446744073709551615,0.1,-32768,-128,"
+               "true,4.2,1,1.0e+20,2,1,2,3,4\n");
+        expect(RENDER_CSV, "stamp", 0, "-1,999999999\n");
+}
+
+static void real(double number, bool single, const char *want) {
+        char text[40];
+
+        assert_string_equal(render_real(text, number, single), want);
+}
+
+static void test_reals_keep_their_value(void **state) {
+        uint64_t bits = 1;
+        char text[40];
+        double number;
+        int i;
+
+        real(0, false, "0.0");
+        real(-0.0, false, "-0.0");
+        real(1, false, "1.0");
+        real(0.1 + 0.2, false, "0.30000000000000004");
+        real(1e-5, false, "1.0e-05");
+        real(1.5e300, false, "1.5e+300");
+        real(16777216.0, true, "16777216.0");
+        real(3.4028234663852886e38, true, "3.4028235e+38");
+        real(NAN, false, ".nan");
+        real(INFINITY, true, ".inf");
+        real(-INFINITY, false, "-.inf");
+        for (i = 0; i < 20000; i++) {
+                bits = bits * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+                memcpy(&number, &bits, sizeof(number));
+                if (isfinite(number)) {
+                        assert_true(strtod(render_real(text, number, false), NULL) == number);
+                }
+        }
+}
+
+static void test_what_json_cannot_say_is_null(void **state) {
+        static const struct slipring_field one[] = {
+                {"x", "", SLIPRING_KIND_FLOAT64, 3, 0, 8, 0, 0},
+        };
+        static const struct slipring_type reals = {
+                .payload_bytes = 24, .field_count = 1, .root_count = 1, .fields = one};
+        const double values[] = {NAN, INFINITY, 2};
+        struct render render = {.type = &reals, .format = RENDER_JSON};
+        char text[128] = "";
+        FILE *out = fmemopen(text, sizeof(text), "w");
+
+        render.field = selection_all(&reals);
+        render_message(&render, values, out);
+        render.format = RENDER_CSV;
+        render_message(&render, values, out);
+        (void) fclose(out);
+        assert_string_equal(text, "{\"x\": [null, null, 2.0]}nan,inf,2.0\n");
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_type_is_sound),
+                cmocka_unit_test(test_yaml_is_what_ros_prints),
+                cmocka_unit_test(test_long_arrays_are_shortened_and_say_so),
+                cmocka_unit_test(test_one_line),
+                cmocka_unit_test(test_selections),
+                cmocka_unit_test(test_wrong_selections_say_why),
+                cmocka_unit_test(test_columns_have_one_name_each),
+                cmocka_unit_test(test_reals_keep_their_value),
+                cmocka_unit_test(test_what_json_cannot_say_is_null),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
