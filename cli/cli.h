@@ -170,5 +170,14 @@ const char *cli_duration(char text[32], uint64_t ns);
 /* The verbs. */
 extern const struct cli_verb cli_check;
 extern const struct cli_verb cli_generate;
+extern const struct cli_verb cli_list;
+extern const struct cli_verb cli_info;
+extern const struct cli_verb cli_echo;
+extern const struct cli_verb cli_hz;
+extern const struct cli_verb cli_bw;
+extern const struct cli_verb cli_delay;
+extern const struct cli_verb cli_pub;
+extern const struct cli_verb cli_top;
+extern const struct cli_verb cli_doctor;
 
 #endif
