@@ -11,7 +11,7 @@
 
 static const struct cli_verb *const verbs[] = {
         &cli_check, &cli_generate, &cli_list,  &cli_info, &cli_echo,
-        &cli_hz,    &cli_bw,       &cli_delay, &cli_pub,
+        &cli_hz,    &cli_bw,       &cli_delay, &cli_pub,  &cli_top,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))
