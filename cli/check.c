@@ -3,7 +3,9 @@
  */
 
 #include <errno.h>
+#include <pwd.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "cli/json.h"
@@ -263,27 +265,36 @@ check_json(const char *path, const struct schema *schema, const struct diagnosti
         json_close(&json);
 }
 
-static int check_run(struct cli *cli, int argc, char **argv) {
+/* For whom the file is read: --user, else who runs this. */
+static bool user_find(const struct cli *cli, const char *name, struct schema_options *ret_options) {
+        const struct passwd *user;
+
+        *ret_options = (struct schema_options){.user = geteuid()};
+        if (!name) {
+                return true;
+        }
+        user = getpwnam(name);
+        if (!user) {
+                cli_error(cli, "--user %s: this machine has no such user", name);
+                return false;
+        }
+        ret_options->user = user->pw_uid;
+        return true;
+}
+
+static int
+check(const struct cli *cli, const char *path, const struct schema_options *options, bool types) {
         _cleanup_(diagnostics_clear) struct diagnostics diagnostics = {0};
         _cleanup_(schema_freep) struct schema *schema = NULL;
-        bool types = false;
-        const struct cli_option options[] = {
-                {'t', "types", NULL, "print the text and the identity of each type, too",
-                 .flag = &types},
-                {0},
-        };
         int r;
 
-        if (!cli_parse(cli, options, &argc, &argv)) {
-                return cli->exit_code;
-        }
-        r = schema_load(&schema, argv[0], NULL, &diagnostics);
+        r = schema_load(&schema, path, options, &diagnostics);
         if (r == -ENOMEM) {
                 cli_error(cli, "%s", strerror(-r));
                 return CLI_FAILURE;
         }
         if (cli->json) {
-                check_json(argv[0], schema, &diagnostics);
+                check_json(path, schema, &diagnostics);
                 return r < 0 ? CLI_FAILURE : CLI_OK;
         }
         diagnostics_print(&diagnostics, stderr, cli_colour(stderr));
@@ -295,6 +306,28 @@ static int check_run(struct cli *cli, int argc, char **argv) {
                 types_print(schema);
         }
         return CLI_OK;
+}
+
+static int check_run(struct cli *cli, int argc, char **argv) {
+        struct schema_options schema_options;
+        const char *user = NULL;
+        bool types = false;
+        const struct cli_option options[] = {
+                {'t', "types", NULL, "print the text and the identity of each type, too",
+                 .flag = &types},
+                {'u', "user", "USER",
+                 "who will run the bus, and owns what the file leaves open (default: you)",
+                 .text = &user},
+                {0},
+        };
+
+        if (!cli_parse(cli, options, &argc, &argv)) {
+                return cli->exit_code;
+        }
+        if (!user_find(cli, user, &schema_options)) {
+                return CLI_FAILURE;
+        }
+        return check(cli, argv[0], &schema_options, types);
 }
 
 const struct cli_verb cli_check = {
@@ -313,6 +346,7 @@ const struct cli_verb cli_check = {
                 "Nothing is created. FILE may be - for standard input.\n\n"
                 "  slipring check rover.yaml\n"
                 "  slipring check --types rover.yaml\n"
+                "  slipring check --user slipring /etc/slipring/rover.yaml\n"
                 "  slipring check --json rover.yaml | jq .total_bytes\n",
         .run = check_run,
 };
