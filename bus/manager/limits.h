@@ -1,0 +1,35 @@
+#ifndef SLIPRING_BUS_MANAGER_LIMITS_H
+#define SLIPRING_BUS_MANAGER_LIMITS_H
+
+#include "bus/manager/log.h"
+#include "bus/header.h"
+#include "schema/schema.h"
+
+/*
+ * What about this machine keeps a bus from working, or will surprise whoever runs it.
+ */
+
+/*
+ * limits_check() - can this machine hold the bus?
+ * @bus:        its name
+ * @specs:      its topics
+ *
+ * Looks at kernel.shm_rmid_forced always; at segments, semaphores, pages and memory if nothing of
+ * the bus is there yet. What is left of the way is found by trying, and undone.
+ *
+ * Return: 0, -ENOTSUP under shm_rmid_forced, -ENOSPC or -ENOMEM; @reterr names the remedy.
+ */
+int limits_check(const char *bus,
+                 const struct topic_spec *specs,
+                 size_t count,
+                 struct slipring_error *reterr);
+
+/*
+ * limits_warn() - log what works and yet is likely not meant
+ *
+ * A login user whose segments logind removes at logout; a system manager whose topics only itself
+ * may publish; a group that gets more than the schema says.
+ */
+void limits_warn(const struct log *log, const struct schema *schema);
+
+#endif
