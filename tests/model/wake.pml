@@ -374,6 +374,9 @@ takeover:
         OR_DIE
         fi;
 #endif
+#ifdef TAKEOVER_OWES
+        need = 1;
+#endif
 
 publish:
         do
