@@ -99,8 +99,11 @@ void ring_writer_commit(struct ring_writer *writer,
         /* slot.ready: the whole message before the even stamp. Pairs with the first look at the
          * stamp in reader_look(). */
         atomic_store_explicit(&slot->stamp, 2 * writer->head, memory_order_release);
-        /* asleep.clear: cleared before head, never after. A sleeper that sets the flag after this
-         * sees the new head or is seen by the second look below. */
+        /* asleep.clear: cleared after the even stamp, so that a publisher killed in between leaves
+         * a message for takeover to announce, and before head, never after: a sleeper that sets the
+         * flag after this sees the new head or is seen by the second look below. The fence is the
+         * compiler's: a process is killed between two of its instructions. */
+        atomic_signal_fence(memory_order_release);
         if (!writer->asleep) {
                 writer->need = true;
         } else if (atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
