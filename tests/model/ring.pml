@@ -253,44 +253,43 @@ inline load_acquire(location, index_from)
 #define load_stamp load_acquire
 #endif
 
-/* Reads message `next` out of its slot; leaves 1 in `got` if it is whole. */
+/* Reads message `m` out of its slot; leaves 1 in `got` if it is whole. */
 inline read_slot()
 {
         atomic {
-                load_stamp(STAMP(next), 0);
+                load_stamp(STAMP(m), 0);
                 stamp_index = index;
                 index = 0;
                 /* Smaller than head allows: a reader calls the segment corrupt and leaves. */
-                assert(value[AT(STAMP(next), stamp_index)] >= 2 * next);
-                got = (value[AT(STAMP(next), stamp_index)] == 2 * next)
+                assert(value[AT(STAMP(m), stamp_index)] >= 2 * m);
+                got = (value[AT(STAMP(m), stamp_index)] == 2 * m)
         };
         if
         :: got ->
+                /* One step for both words: nothing orders two relaxed loads, and the first may
+                 * still return later what it could have returned before. */
                 atomic {
-                        load_relaxed(FIRST(next), 0);
-                        first = value[AT(FIRST(next), index)];
-                        index = 0
-                };
-                atomic {
-                        load_relaxed(SECOND(next), 0);
-                        second = value[AT(SECOND(next), index)];
+                        load_relaxed(FIRST(m), 0);
+                        first = value[AT(FIRST(m), index)];
+                        load_relaxed(SECOND(m), 0);
+                        second = value[AT(SECOND(m), index)];
                         index = 0
                 };
                 /* slot.busy: the payload before the second look. */
                 atomic {
                         reader_fence();
 #ifndef NO_RECHECK
-                        load_relaxed(STAMP(next), stamp_index);
-                        got = (value[AT(STAMP(next), index)] == 2 * next);
+                        load_relaxed(STAMP(m), stamp_index);
+                        got = (value[AT(STAMP(m), index)] == 2 * m);
                         index = 0;
 #endif
 #ifdef CONTROL_DELIVERED
-                        assert(!(got && next == M));
+                        assert(!(got && m == M));
 #endif
                         if
                         :: got ->
-                                assert(first == committed[next]);
-                                assert(second == committed[next])
+                                assert(first == committed[m]);
+                                assert(second == committed[m])
                         :: else
                         fi;
                         first = 0;
@@ -300,35 +299,22 @@ inline read_slot()
         fi;
         atomic {
                 stamp_index = 0;
-                /* Unless the publisher has begun message next + N the sample is there. */
-                assert(got || begun >= next + N);
-                if
-                :: got -> delivered++
-                :: else -> missed++
-                fi;
-                next++
+                /* Unless the publisher has begun message m + N the sample is there. */
+                assert(got || begun >= m + N)
         }
 }
 
-/* The number that a take by `newest` or in order asks for; counts what it passes over. */
-inline choose_next()
+inline pass_over(to)
 {
-        if
-        :: newest ->
-                missed = missed + h - next;
-                next = h
-        :: !newest && h - next >= N ->
-                missed = missed + h - N + 1 - next;
-                next = h - N + 1
-        :: else
-        fi
+        missed = missed + to - next;
+        next = to
 }
 
 proctype reader()
 {
         byte known, remembered;
         byte next, beginning, delivered, missed;
-        byte h, index, stamp_index, first, second;
+        byte h, m, index, stamp_index, first, second;
         byte tries;
         bit got, newest;
 
@@ -349,37 +335,49 @@ proctype reader()
         do
         :: next > M -> break
         :: next <= M ->
-                /* Nothing new is the same state again, so it need not be tried: the load
-                 * returns something that lets the take go on. */
+                /* Nothing new leaves the same state, so that need not be tried for ever. */
                 NEWEST(HEAD) >= next;
                 if
                 :: newest = 0
                 :: newest = 1
                 fi;
-                tries = 0;
                 do
                 :: atomic {
                         load_head(HEAD, 0);
                         h = value[AT(HEAD, index)];
-                        index = 0
-                };
-                if
-                :: atomic { h < next -> tries = 0; break }
-                :: atomic { h >= next -> choose_next() };
-                        read_slot();
-                        atomic {
-                                tries++;
+                        index = 0;
+                        if
+                        :: h < next -> break
+                        :: h >= next && newest -> m = h
+                        :: h >= next && !newest ->
                                 if
-                                :: got || (newest && tries == 3) -> tries = 0; break
+                                :: h - next >= N -> pass_over(h - N + 1)
                                 :: else
-                                fi
-                        }
-                fi
+                                fi;
+                                m = next
+                        fi;
+                        h = 0
+                };
+                read_slot();
+                atomic {
+                        tries = tries + newest; /* in order: up to 64, more than M */
+                        if
+                        :: got -> pass_over(m); next++; delivered++; break
+                        :: !got && !newest -> pass_over(m + 1)
+                        /* A view of the newest that was refused on release is missed; a take of the
+                         * newest tries again and leaves the counts alone. */
+                        :: !got && newest -> pass_over(m + 1); break
+                        :: !got && newest && tries < 3
+                        :: !got && newest && tries == 3 -> break
+                        fi
+                }
                 od;
                 atomic {
                         got = 0;
                         newest = 0;
+                        tries = 0;
                         h = 0;
+                        m = 0;
                         assert(delivered + missed == next - beginning)
                 }
         od

@@ -106,8 +106,9 @@ byte sc_head;
 byte sc_wake;
 byte sc_asleep;
 
-bit queued[THREADS];   /* waits in the kernel: asleep, or the fd's one-shot wait is armed */
-bit readable[THREADS]; /* the fd, of a poller */
+bit queued[THREADS];   /* waits in the kernel: asleep, or for a poller's fd */
+bit ended[THREADS];    /* of a poller: its wait has ended, which it has not looked at yet */
+bit readable[THREADS]; /* of a poller: its fd */
 byte seen[THREADS];    /* newest message taken */
 bit need;              /* the publisher owes a wake-up */
 byte whole;            /* newest message with an even stamp */
@@ -281,7 +282,7 @@ inline dequeue(thread)
         queued[thread] = 0;
         woken++;
         if
-        :: thread > SLEEPERS -> readable[thread] = 1
+        :: thread > SLEEPERS -> ended[thread] = 1; readable[thread] = 1
         :: else
         fi
 }
@@ -534,57 +535,85 @@ dead:
         skip
 }
 
-/* One sample a readiness, as a careless event loop does it. */
+/* What the wait set learns from the completions that the kernel has posted. */
+inline collect(me)
+{
+        if
+        :: ended[me] -> ended[me] = 0; armed = 0; dirty = 1
+        :: else
+        fi
+}
+
+/* One sample a readiness, as a careless event loop does it. The fd is lowered only while the wait
+ * is armed, and what ended meanwhile is looked for behind that. */
 proctype poller(byte me)
 {
         byte w, place, i, glances;
-        bit found;
+        bit armed, dirty, found;
 
-rearm:
-        /* First make the fd quiet, then arm: a completion in between must stay. */
-#ifndef DRAIN_AFTER_REARM
-        readable[me] = 0;
-#endif
-        PREPARE(something_new);
-        atomic {
-                futex_wait(me);
-                /* -EAGAIN is a completion too. */
-                if
-                :: !queued[me] -> readable[me] = 1
-                :: else
-                fi
-        };
-        goto poll;
-something_new:
         readable[me] = 1;
-poll:
-#ifdef DRAIN_AFTER_REARM
-        if
-        :: queued[me] -> readable[me] = 0
-        :: else
-        fi;
-#endif
+        dirty = 1;
+        goto arm;
+
 end_poll:
         if
-        :: readable[me]
-        :: glances < GLANCES -> glances++
+        /* slipring_waitset_ready(): whatever raised the fd, it must not stay so. */
+        :: atomic { readable[me] -> dirty = 1 }
+        :: atomic { readable[me] }
+        :: atomic { glances < GLANCES -> glances++ }
         fi;
         atomic {
                 load_head_acquire(me);
                 found = (knows_head[me] > seen[me]);
                 seen[me] = seen[me] + found
         };
+        atomic {
+                collect(me);
+#ifdef REARM_AFTER_SUCCESS_ONLY
+                if
+                :: !armed && !found -> readable[me] = 0; dirty = 0; goto end_poll
+                :: else
+                fi;
+#endif
+                found = 0
+        };
+arm:
         /* The wait is one-shot: every take that leaves it unarmed arms it again. */
         if
-        :: atomic { queued[me] -> found = 0; goto armed }
-#ifdef REARM_AFTER_SUCCESS_ONLY
-        :: atomic { !queued[me] && !found -> readable[me] = 0; goto end_poll }
-        :: atomic { !queued[me] && found -> found = 0; goto rearm }
-#else
-        :: atomic { !queued[me] -> found = 0; goto rearm }
-#endif
+        :: atomic { armed -> goto settle }
+        :: atomic { !armed }
         fi;
-armed:
+        PREPARE(settle);
+        atomic {
+                futex_wait(me);
+                armed = 1;
+                /* -EAGAIN is a completion, too. */
+                if
+                :: !queued[me] -> ended[me] = 1; readable[me] = 1
+                :: else
+                fi
+        };
+settle:
+        if
+        :: atomic { dirty && armed }
+        :: else -> goto end_poll
+        fi;
+        atomic {
+                dirty = 0;
+                if
+                :: readable[me] -> readable[me] = 0
+                :: else -> goto end_poll
+                fi
+        };
+#ifndef NO_LOOK_BEHIND
+        atomic { collect(me) };
+        atomic {
+                if
+                :: !armed -> readable[me] = 1
+                :: else
+                fi
+        };
+#endif
         goto end_poll
 }
 
