@@ -3,6 +3,7 @@
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "bus/claim.h"
 #include "bus/error.h"
@@ -14,9 +15,22 @@ union argument {
         struct semid_ds *status;
 };
 
+/* Owner, group and mode; all that IPC_SET looks at. */
+static int access_set(int id, const struct segment_expect *expect) {
+        struct semid_ds status = {
+                .sem_perm =
+                        {
+                                .uid = expect->uid,
+                                .gid = expect->gid == (gid_t) -1 ? getegid() : expect->gid,
+                                .mode = (unsigned short) expect->mode,
+                        },
+        };
+
+        return semctl(id, 0, IPC_SET, (union argument){.status = &status}) < 0 ? -errno : 0;
+}
+
 int claim_create(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr) {
-        struct semid_ds status;
-        int id, r = 0;
+        int id, r;
 
         /* Linux makes new semaphores 0, so there is nothing to set and no moment to set it in. */
         id = semget(expect->key, 1, IPC_CREAT | IPC_EXCL | 0600);
@@ -29,16 +43,7 @@ int claim_create(int *ret_id, const struct segment_expect *expect, struct slipri
                                            "old sets",
                                  expect->what, (unsigned) expect->key, strerror(errno));
         }
-        if (semctl(id, 0, IPC_STAT, (union argument){.status = &status}) < 0) {
-                r = -errno;
-        } else {
-                status.sem_perm.uid = expect->uid;
-                if (expect->gid != (gid_t) -1) {
-                        status.sem_perm.gid = expect->gid;
-                }
-                status.sem_perm.mode = (unsigned short) expect->mode;
-                r = semctl(id, 0, IPC_SET, (union argument){.status = &status}) < 0 ? -errno : 0;
-        }
+        r = access_set(id, expect);
         if (r < 0) {
                 (void) semctl(id, 0, IPC_RMID);
                 return error_set(reterr, r, "%s: cannot set up its claim (%s)", expect->what,
@@ -86,6 +91,17 @@ int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring
         }
         *ret_id = id;
         return 0;
+}
+
+int claim_adopt(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr) {
+        struct semid_ds status;
+        int id = semget(expect->key, 0, 0);
+
+        if (id >= 0 && semctl(id, 0, IPC_STAT, (union argument){.status = &status}) == 0 &&
+            status.sem_perm.cuid == geteuid()) {
+                (void) access_set(id, expect);
+        }
+        return claim_find(ret_id, expect, reterr);
 }
 
 int claim_acquire(int id, uint64_t deadline_ns) {

@@ -33,6 +33,16 @@ int claim_create(int *ret_id, const struct segment_expect *expect, struct slipri
 int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr);
 
 /*
+ * claim_adopt() - find a claim of this user's making and give it the access it should have
+ * @ret_id:     set on success
+ *
+ * A manager killed while it made the claim left it without.
+ *
+ * Return: as claim_find().
+ */
+int claim_adopt(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr);
+
+/*
  * claim_acquire() - take a claim
  * @id:         semaphore id
  * @deadline_ns: 0 not to wait, else the absolute CLOCK_MONOTONIC time until which to stand by

@@ -188,18 +188,25 @@ static void objects_remove(const struct layout_entry *entry) {
 }
 
 /* A topic of an earlier manager, to tell its clients: attached however its access was changed. */
-static void attach_to_retire(struct record *record) {
+static void attach_to_retire(const struct registry *registry, struct record *record) {
         struct layout_entry *entry = &record->entry;
         struct segment_expect expect = topic_expect_data(entry, "");
 
         if (record->topic.data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC) {
                 return;
         }
-        if (segment_attach(&record->topic.data, &expect, true, NULL) < 0) {
+        if (segment_adopt(&record->topic.data, &expect, NULL) < 0) {
                 return;
         }
         if (header_read(&record->topic.header, record->topic.data.address, record->topic.data.bytes,
                         LAYOUT_KIND_DATA, "", NULL) < 0) {
+                segment_detach(&record->topic.data);
+                return;
+        }
+        /* An id that the owner gave back may be another segment's by now. */
+        if (record->topic.header.copy->instance != registry->instance ||
+            record->topic.header.copy->generation != entry->generation) {
+                header_free(&record->topic.header);
                 segment_detach(&record->topic.data);
                 return;
         }
@@ -246,7 +253,7 @@ static void retire_all(struct registry *registry) {
                 if (record->entry.state != LAYOUT_ENTRY_REMOVING) {
                         continue;
                 }
-                attach_to_retire(record);
+                attach_to_retire(registry, record);
                 if (record->topic.ring.state) {
                         ring_retire(&record->topic.ring);
                         topics = true;
@@ -813,7 +820,7 @@ static int claim_bus(struct registry *registry, struct slipring_error *reterr) {
         expect = directory_expect(geteuid(), registry->bus, what);
         r = claim_create(&registry->claim_id, &expect, reterr);
         if (r == -EEXIST) {
-                r = claim_find(&registry->claim_id, &expect, reterr);
+                r = claim_adopt(&registry->claim_id, &expect, reterr);
         }
         if (r < 0) {
                 return r;
@@ -890,7 +897,7 @@ static int directory_adopt(struct registry *registry,
         struct directory directory = {.segment = SEGMENT_NONE};
         int r;
 
-        r = segment_attach(&registry->segment, expect, true, reterr);
+        r = segment_adopt(&registry->segment, expect, reterr);
         if (r < 0) {
                 return r;
         }

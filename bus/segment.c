@@ -71,10 +71,23 @@ static int segment_map(struct segment *segment, int id, uint64_t bytes, bool wri
         return 0;
 }
 
+/* Owner, group and mode; all that IPC_SET looks at. */
+static int access_set(int id, const struct segment_expect *expect) {
+        struct shmid_ds status = {
+                .shm_perm =
+                        {
+                                .uid = expect->uid,
+                                .gid = expect->gid == (gid_t) -1 ? getegid() : expect->gid,
+                                .mode = (unsigned short) expect->mode,
+                        },
+        };
+
+        return shmctl(id, IPC_SET, &status) < 0 ? -errno : 0;
+}
+
 int segment_create(struct segment *ret_segment,
                    const struct segment_expect *expect,
                    struct slipring_error *reterr) {
-        struct shmid_ds status;
         int id, r;
 
         if (expect->bytes > SIZE_MAX) {
@@ -86,16 +99,8 @@ int segment_create(struct segment *ret_segment,
                 return create_failed(expect, -errno, reterr);
         }
         r = segment_map(ret_segment, id, expect->bytes, true);
-        if (r == 0 && shmctl(id, IPC_STAT, &status) < 0) {
-                r = -errno;
-        }
         if (r == 0) {
-                status.shm_perm.uid = expect->uid;
-                if (expect->gid != (gid_t) -1) {
-                        status.shm_perm.gid = expect->gid;
-                }
-                status.shm_perm.mode = (unsigned short) expect->mode;
-                r = shmctl(id, IPC_SET, &status) < 0 ? -errno : 0;
+                r = access_set(id, expect);
         }
         if (r < 0) {
                 segment_detach(ret_segment);
@@ -192,6 +197,39 @@ int segment_attach(struct segment *ret_segment,
                 segment_detach(ret_segment);
         }
         return r;
+}
+
+int segment_adopt(struct segment *ret_segment,
+                  const struct segment_expect *expect,
+                  struct slipring_error *reterr) {
+        struct shmid_ds status;
+        int id = expect->id, r;
+
+        if (id < 0) {
+                id = shmget(expect->key, 0, 0);
+                if (id < 0) {
+                        return error_set(reterr, -errno, "%s: no segment has key 0x%08x",
+                                         expect->what, (unsigned) expect->key);
+                }
+        }
+        /* Without the right to look it may still be ours: the creator keeps the right to set. */
+        r = shmctl(id, IPC_STAT, &status) < 0 ? -errno : 0;
+        if (r == -EACCES || (r == 0 && status.shm_perm.cuid == geteuid())) {
+                r = access_set(id, expect);
+        }
+        if (r < 0 || shmctl(id, IPC_STAT, &status) < 0) {
+                return error_set(reterr, -EIDRM, "%s: its segment is gone", expect->what);
+        }
+        if (status.shm_perm.cuid != geteuid()) {
+                return error_set(reterr, -EPERM, "%s: its segment was created by %s", expect->what,
+                                 error_user(status.shm_perm.cuid));
+        }
+        if (status.shm_segsz != expect->bytes) {
+                return differs(expect, &status, reterr);
+        }
+        r = segment_map(ret_segment, id, expect->bytes, true);
+        return r < 0 ? error_set(reterr, r, "%s: cannot attach (%s)", expect->what, strerror(-r))
+                     : 0;
 }
 
 void segment_prefault(const struct segment *segment, bool writable) {

@@ -68,6 +68,21 @@ int segment_attach(struct segment *ret_segment,
                    struct slipring_error *reterr);
 
 /*
+ * segment_adopt() - attach a segment of this user's making for writing, whatever became of it
+ * @ret_segment:        set on success
+ * @expect:             what it should be; by id if that is known, else by key
+ *
+ * Gives it back the access that it should have: a manager killed between making it and that left it
+ * so, or its owner changed it. By id also one that is marked for removal.
+ *
+ * Return: 0, -ENOENT or -EIDRM if it is gone, -EPERM if another user created it, -EBADMSG if it has
+ *         another size.
+ */
+int segment_adopt(struct segment *ret_segment,
+                  const struct segment_expect *expect,
+                  struct slipring_error *reterr);
+
+/*
  * segment_prefault() - touch every page, so that no later access faults
  * @writable:   as it was attached; contents do not change, also under a live publisher
  */
