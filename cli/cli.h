@@ -169,6 +169,7 @@ const char *cli_duration(char text[32], uint64_t ns);
 
 /* The verbs. */
 extern const struct cli_verb cli_check;
+extern const struct cli_verb cli_down;
 extern const struct cli_verb cli_generate;
 extern const struct cli_verb cli_list;
 extern const struct cli_verb cli_info;
@@ -179,5 +180,6 @@ extern const struct cli_verb cli_delay;
 extern const struct cli_verb cli_pub;
 extern const struct cli_verb cli_top;
 extern const struct cli_verb cli_doctor;
+extern const struct cli_verb cli_up;
 
 #endif

@@ -228,7 +228,7 @@ static void warn_login_user(const struct log *log) {
                 return;
         }
         log_bus(log, LOG_WARNING, "warning",
-                "systemd-logind removes all shared memory of user %s at that user's last logout, "
+                "systemd-logind removes all shared memory of %s at that user's last logout, "
                 "and this bus with it; 'loginctl enable-linger', RemoveIPC=no in "
                 "/etc/systemd/logind.conf, or run slipringd as a system user",
                 error_user(uid));

@@ -67,6 +67,10 @@ static int journal_send(const struct log *log, const struct log_event *event, co
         return sd_journal_sendv(fields, count);
 }
 
+static const char *severity(int priority) {
+        return priority > LOG_WARNING ? "" : priority == LOG_WARNING ? "warning: " : "error: ";
+}
+
 void log_event(const struct log *log, const struct log_event *event, const char *format, ...) {
         char text[TEXT_BYTES], *at = text;
         va_list arguments;
@@ -85,7 +89,7 @@ void log_event(const struct log *log, const struct log_event *event, const char 
         va_end(arguments);
         /* A journal that is being restarted still has the stream. */
         if (!log->journal || journal_send(log, event, text) < 0) {
-                (void) fprintf(stderr, "%s: %s\n", log->program, text);
+                (void) fprintf(stderr, "%s: %s%s\n", log->program, severity(event->priority), text);
         }
 }
 

@@ -40,38 +40,4 @@ struct manager_options {
  */
 int manager_run(const struct manager_options *options);
 
-/*
- * struct manager_down - what manager_take_down() did
- * @bus:        "USER/BUS"
- * @pid:        of the manager that removed the bus, 0 if none was running
- * @topics:     topics that it had; 0 where nobody could read that
- * @left:       with force: how many objects may be left, since nothing says what they were
- */
-struct manager_down {
-        char bus[128];
-        int pid;
-        unsigned topics;
-};
-
-struct slipring_error;
-
-/*
- * manager_take_down() - remove a bus, whether its manager runs or not
- * @ret_down:   filled on success
- * @bus:        "[USER/]BUS"; NULL for $SLIPRING_BUS or the only bus there is
- * @force:      also one whose directory cannot be read: removes what still tells that it was part
- *              of it
- *
- * Asks a running manager to do it; that takes the right to signal it. Without one, takes the
- * creator's rights; root becomes that user, for good.
- *
- * Return: 0, -ENOENT if there is no such bus, -EPERM if it is another user's, -ETIMEDOUT if the
- *         manager does not end, -EBADMSG or -EPROTONOSUPPORT if its directory cannot be read,
- *         else as registry_open().
- */
-int manager_take_down(struct manager_down *ret_down,
-                      const char *bus,
-                      bool force,
-                      struct slipring_error *reterr);
-
 #endif

@@ -1,0 +1,278 @@
+/*
+ * Taking a bus down from outside.
+ *
+ * A running manager holds the bus's claim, which names its pid; SIGUSR1 tells it to remove the bus
+ * and end, whatever it was told about keeping. So the right to signal a manager is the right to
+ * take its bus down, and nothing needs a socket.
+ */
+
+#include <errno.h>
+#include <grp.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "bus/claim.h"
+#include "bus/directory.h"
+#include "bus/error.h"
+#include "bus/manager/takedown.h"
+#include "bus/registry.h"
+#include "bus/trust.h"
+
+#define PATIENCE_MS 10000
+
+/* --- which bus --- */
+
+/* Some of it is there, be it readable or not. */
+static bool remains(uid_t user, const char *bus) {
+        key_t key = directory_key(user, bus);
+
+        return shmget(key, 0, 0) >= 0 || semget(key, 0, 0) >= 0;
+}
+
+/* Whose bus a name means that cannot be asked for it. */
+static int parse_name(struct takedown *down, const char *name) {
+        const char *slash = name ? strchr(name, '/') : NULL;
+        char user[64];
+
+        if (!name || directory_name_check(slash ? slash + 1 : name, NULL) < 0) {
+                return -ENOENT;
+        }
+        (void) snprintf(down->bus, sizeof(down->bus), "%s", slash ? slash + 1 : name);
+        down->user = geteuid();
+        if (!slash) {
+                return 0;
+        }
+        (void) snprintf(user, sizeof(user), "%.*s", (int) (slash - name), name);
+        return trust_find_user(user, &down->user);
+}
+
+static size_t topics_count(const struct directory *directory) {
+        struct directory_table table = {0};
+        size_t count = 0;
+        uint32_t i;
+
+        if (directory_read(directory, &table, NULL) == 0) {
+                for (i = 0; i < table.count; i++) {
+                        count += table.entries[i].kind == LAYOUT_ENTRY_TOPIC &&
+                                 table.entries[i].state == LAYOUT_ENTRY_SERVING;
+                }
+        }
+        directory_table_free(&table);
+        return count;
+}
+
+static int find(struct takedown *down, const char *name, struct slipring_error *reterr) {
+        struct directory directory = {.segment = SEGMENT_NONE};
+        int r;
+
+        r = directory_locate(&directory, name, reterr);
+        if (r == 0) {
+                (void) snprintf(down->bus, sizeof(down->bus), "%s", directory.bus);
+                down->user = directory.manager_uid;
+                down->topics = topics_count(&directory);
+                directory_detach(&directory);
+                return 0;
+        }
+        if (!name || !*name) {
+                name = secure_getenv("SLIPRING_BUS");
+        }
+        /* Not finished, or not readable: whoever opens it as its manager will know more. */
+        return parse_name(down, name) == 0 && remains(down->user, down->bus) ? 0 : r;
+}
+
+/* --- with its manager --- */
+
+static pid_t manager_pid(const struct takedown *down) {
+        int id = semget(directory_key(down->user, down->bus), 0, 0);
+        pid_t pid = id < 0 ? 0 : claim_holder(id);
+
+        return pid > 0 ? pid : 0;
+}
+
+static int manager_signal(const struct takedown *down, pid_t pid, int fd) {
+        /* The process behind the descriptor is the manager only if it still is after we have it. */
+        if (manager_pid(down) != pid) {
+                return -ESRCH;
+        }
+        return pidfd_send_signal(fd, SIGUSR1, NULL, 0) < 0 ? -errno : 0;
+}
+
+static int manager_await(int fd) {
+        struct pollfd process = {.fd = fd, .events = POLLIN};
+        int r;
+
+        do {
+                r = poll(&process, 1, PATIENCE_MS);
+        } while (r < 0 && errno == EINTR);
+        return r > 0 ? 0 : -ETIMEDOUT;
+}
+
+/* Returns 1 if it did so, 0 if there is none (any more). */
+static int manager_ask(struct takedown *down, struct slipring_error *reterr) {
+        pid_t pid = manager_pid(down);
+        int fd, r;
+
+        fd = pid ? pidfd_open(pid, 0) : -1;
+        if (fd < 0) {
+                return 0;
+        }
+        r = manager_signal(down, pid, fd);
+        if (r == 0) {
+                r = manager_await(fd);
+        }
+        (void) close(fd);
+        switch (r) {
+        case 0:
+                down->pid = pid;
+                return !remains(down->user, down->bus);
+        case -ESRCH:
+                return 0;
+        case -EPERM:
+                return error_set(reterr, r,
+                                 "bus '%s' is managed by pid %d of %s: only that user and root may "
+                                 "take it down",
+                                 down->bus, (int) pid, error_user(down->user));
+        default:
+                return error_set(reterr, r,
+                                 "the manager of bus '%s', pid %d, does not end; if it is stopped "
+                                 "or hangs, 'kill -9 %d' and try again",
+                                 down->bus, (int) pid, (int) pid);
+        }
+}
+
+/* --- without --- */
+
+static int become(uid_t user, const char *bus, struct slipring_error *reterr) {
+        struct passwd *entry;
+
+        if (user == geteuid()) {
+                return 0;
+        }
+        if (geteuid() != 0) {
+                return error_set(reterr, -EPERM,
+                                 "bus '%s' is %s's: only that user and root may take it down", bus,
+                                 error_user(user));
+        }
+        entry = getpwuid(user);
+        if (setgroups(0, NULL) < 0 || (entry && setgid(entry->pw_gid) < 0) || setuid(user) < 0) {
+                return error_set(reterr, -errno, "cannot become %s (%s)", error_user(user),
+                                 strerror(errno));
+        }
+        return 0;
+}
+
+/* The parts of a header that stay where they are in every layout version. */
+static bool header_peek(int id, uint32_t kind, uint64_t *ret_instance) {
+        const struct layout_header *header;
+        struct shmid_ds status;
+        bool found = false;
+
+        if (shmctl(id, IPC_STAT, &status) < 0 || status.shm_perm.cuid != geteuid() ||
+            status.shm_segsz < sizeof(*header)) {
+                return false;
+        }
+        header = shmat(id, NULL, SHM_RDONLY);
+        if (header == (void *) -1) {
+                return false;
+        }
+        /* magic.last: pairs with whoever made it. */
+        if (atomic_load_explicit(&header->magic, memory_order_acquire) == LAYOUT_MAGIC &&
+            header->kind == kind) {
+                *ret_instance = header->instance;
+                found = true;
+        }
+        (void) shmdt(header);
+        return found;
+}
+
+/* All data segments that say they belong to this creation of a bus. */
+static size_t segments_remove(uint64_t instance) {
+        FILE *list = fopen("/proc/sysvipc/shm", "re");
+        uint64_t its_instance;
+        size_t removed = 0;
+        char line[512];
+        int id;
+
+        while (list && fgets(line, sizeof(line), list)) {
+                if (sscanf(line, "%*d %d", &id) == 1 &&
+                    header_peek(id, LAYOUT_KIND_DATA, &its_instance) && its_instance == instance &&
+                    shmctl(id, IPC_RMID, NULL) == 0) {
+                        removed++;
+                }
+        }
+        if (list) {
+                (void) fclose(list);
+        }
+        return removed;
+}
+
+static int remove_by_force(struct takedown *down, struct slipring_error *reterr) {
+        key_t key = directory_key(down->user, down->bus);
+        int id = shmget(key, 0, 0), claim = semget(key, 0, 0);
+        uint64_t instance;
+
+        down->forced = true;
+        if (id >= 0 && header_peek(id, LAYOUT_KIND_DIRECTORY, &instance)) {
+                down->topics = segments_remove(instance);
+        }
+        if ((id >= 0 && shmctl(id, IPC_RMID, NULL) < 0) ||
+            (claim >= 0 && semctl(claim, 0, IPC_RMID) < 0)) {
+                return error_set(reterr, -errno, "cannot remove what is left of bus '%s' (%s)",
+                                 down->bus, strerror(errno));
+        }
+        return 0;
+}
+
+static int remove_here(struct takedown *down, bool force, struct slipring_error *reterr) {
+        struct registry *registry = NULL;
+        struct slipring_error error = {0};
+        int r;
+
+        r = become(down->user, down->bus, reterr);
+        if (r < 0) {
+                return r;
+        }
+        r = registry_open(&registry, down->bus, &error);
+        if (r == 0) {
+                (void) registry_remove(registry);
+                return 0;
+        }
+        if (r != -EBADMSG && r != -EPROTONOSUPPORT) {
+                return error_set(reterr, r, "%s", error.text);
+        }
+        if (force) {
+                return remove_by_force(down, reterr);
+        }
+        return error_set(reterr, r, "%.350s; 'slipring down --force' removes what can be found",
+                         error.text);
+}
+
+int takedown(struct takedown *ret_takedown,
+             const char *bus,
+             bool force,
+             struct slipring_error *reterr) {
+        struct takedown down = {0};
+        int r;
+
+        r = find(&down, bus, reterr);
+        if (r == 0) {
+                r = manager_ask(&down, reterr);
+        }
+        if (r == 0) {
+                down.pid = 0;
+                r = remove_here(&down, force, reterr);
+        }
+        if (r < 0) {
+                return r;
+        }
+        *ret_takedown = down;
+        return 0;
+}

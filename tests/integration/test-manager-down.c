@@ -1,0 +1,308 @@
+/*
+ * `slipring up` and `slipring down`: with a manager, without one, and with what nobody can read.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <slipring/subscriber.h>
+
+#include "tests/harness/daemon.h"
+
+#define TOPICS                                                                                     \
+        "topics:\n"                                                                                \
+        "  imu: {fields: {x: float64}}\n"                                                          \
+        "  odom: {fields: {x: float64}}\n"
+
+/* Debian's nobody: any user who is not this one. */
+#define OTHER_USER 65534
+
+static struct daemon bus;
+static bool private_namespace;
+static char output[8192];
+
+static int setup(void **state) {
+        daemon_setup(&bus);
+        daemon_schema(&bus, TOPICS);
+        return 0;
+}
+
+static int teardown(void **state) {
+        daemon_teardown(&bus);
+        return 0;
+}
+
+/* Run `slipring down OPTION...` as a user; its output and errors go to @output. */
+static int down_as(uid_t user, const char *option, const char *argument) {
+        FILE *file = tmpfile();
+        int status;
+        pid_t pid;
+
+        assert_non_null(file);
+        (void) fflush(NULL);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                (void) dup2(fileno(file), STDOUT_FILENO);
+                (void) dup2(fileno(file), STDERR_FILENO);
+                if (user != geteuid() && setresuid(user, user, user) < 0) {
+                        _exit(125);
+                }
+                (void) execl(program_path("SLIPRING"), "slipring", "down", option, argument, NULL);
+                _exit(126);
+        }
+        status = process_wait(pid);
+        rewind(file);
+        output[fread(output, 1, sizeof(output) - 1, file)] = '\0';
+        (void) fclose(file);
+        return status;
+}
+
+static int down(const char *option, const char *argument) {
+        return down_as(geteuid(), option, argument);
+}
+
+static void assert_output(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void assert_output(const char *format, ...) {
+        char text[512];
+        va_list arguments;
+
+        va_start(arguments, format);
+        (void) vsnprintf(text, sizeof(text), format, arguments);
+        va_end(arguments);
+        if (!strstr(output, text)) {
+                fail_msg("'%s' is not in: %s", text, output);
+        }
+}
+
+/* A bus without a manager. */
+static void leave_bus(void) {
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_true(daemon_bus_exists(&bus));
+}
+
+static void test_asks_a_running_manager_even_one_that_keeps(void **state) {
+        struct slipring_subscriber *subscriber;
+        pid_t pid;
+
+        daemon_start(&bus, "--keep", NULL);
+        subscriber = subscriber_open("imu", SLIPRING_START_NEWEST);
+        pid = bus.pid;
+        assert_int_equal(down("-b", bus.bus), 0);
+        assert_output("%s: removed, 2 topics; its manager, pid %d, has ended\n", bus.bus,
+                      (int) pid);
+        assert_int_equal(daemon_wait(&bus), 0);
+        assert_int_equal(slipring_subscriber_wait(subscriber, slipring_in_ms(20000)), -EIDRM);
+        slipring_subscriber_close(subscriber);
+}
+
+static void test_removes_what_an_ended_manager_left(void **state) {
+        struct slipring_subscriber *subscriber;
+
+        leave_bus();
+        subscriber = subscriber_open("imu", SLIPRING_START_NEWEST);
+        assert_int_equal(down("-b", bus.bus), 0);
+        assert_output("%s: removed, 2 topics; no manager was running\n", bus.bus);
+        assert_int_equal(slipring_subscriber_wait(subscriber, slipring_in_ms(20000)), -EIDRM);
+        slipring_subscriber_close(subscriber);
+}
+
+static void test_removes_what_a_killed_manager_left(void **state) {
+        daemon_start(&bus, NULL);
+        daemon_kill(&bus);
+        assert_int_equal(down("-b", bus.bus), 0);
+        assert_output("no manager was running");
+}
+
+static void test_without_a_name_it_is_the_default_bus(void **state) {
+        leave_bus();
+        assert_int_equal(down(NULL, NULL), 0);
+        assert_output("%s: removed", bus.bus);
+}
+
+static void test_only_bus_needs_no_name(void **state) {
+        if (!private_namespace) {
+                skip();
+        }
+        leave_bus();
+        assert_int_equal(unsetenv("SLIPRING_BUS"), 0);
+        assert_int_equal(down(NULL, NULL), 0);
+        assert_output("%s: removed", bus.bus);
+        assert_int_equal(down(NULL, NULL), 1);
+        assert_output("there is no bus");
+}
+
+static void test_says_which_bus_is_not_there(void **state) {
+        assert_int_equal(down("-b", bus.bus), 1);
+        assert_output("slipring down: there is no bus '%s'", bus.bus);
+        assert_int_equal(down("-b", "No Bus"), 2);
+        assert_output("is no bus name");
+        assert_int_equal(down("--forse", NULL), 2);
+        assert_output("did you mean '--force'?");
+}
+
+static void test_half_made_directory_is_removed(void **state) {
+        struct segment_expect expect = directory_expect(geteuid(), bus.bus, "test");
+        struct segment segment;
+
+        assert_int_equal(segment_create(&segment, &expect, NULL), 0);
+        segment_detach(&segment);
+        assert_int_equal(down("-b", bus.bus), 0);
+        assert_output("%s: removed, 0 topics", bus.bus);
+}
+
+/* --- other users --- */
+
+static void as_other_user(void *argument) {
+        (void) setresgid(OTHER_USER, OTHER_USER, OTHER_USER);
+        (void) setresuid(OTHER_USER, OTHER_USER, OTHER_USER);
+}
+
+static void test_stranger_may_not_take_it_down(void **state) {
+        char name[SLIPRING_BUS_NAME_MAX + 32];
+
+        if (geteuid() != 0) {
+                skip();
+        }
+        (void) snprintf(name, sizeof(name), "root/%s", bus.bus);
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(down_as(OTHER_USER, "-b", name), 1);
+        assert_output("only that user and root may take it down");
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_int_equal(down_as(OTHER_USER, "-b", name), 1);
+        assert_output("only that user and root may take it down");
+        assert_int_equal(down("-b", name), 0);
+}
+
+static void test_root_takes_down_another_users_bus(void **state) {
+        char name[SLIPRING_BUS_NAME_MAX + 32];
+
+        if (geteuid() != 0) {
+                skip();
+        }
+        (void) snprintf(name, sizeof(name), "%d/%s", OTHER_USER, bus.bus);
+        assert_int_equal(setenv("SLIPRING_TRUST", "65534", 1), 0);
+        bus.prepare = as_other_user;
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(down("-b", name), 0);
+        assert_output("has ended");
+        assert_int_equal(daemon_wait(&bus), 0);
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_int_equal(down("-b", name), 0);
+        assert_output("%s: removed, 2 topics; no manager was running\n", bus.bus);
+        assert_int_equal(shmget(directory_key(OTHER_USER, bus.bus), 0, 0), -1);
+        assert_int_equal(unsetenv("SLIPRING_TRUST"), 0);
+}
+
+/* --- what cannot be read --- */
+
+static void directory_spoil(size_t offset, uint32_t value) {
+        int id = shmget(directory_key(geteuid(), bus.bus), 0, 0);
+        uint8_t *address = shmat(id, NULL, 0);
+
+        assert_ptr_not_equal(address, (void *) -1);
+        memcpy(address + offset, &value, sizeof(value));
+        assert_int_equal(shmdt(address), 0);
+}
+
+static void force_down(void) {
+        struct layout_entry imu = daemon_entry(&bus, "imu"), odom = daemon_entry(&bus, "odom");
+
+        /* Another program's, which has a magic of its own. */
+        int stranger = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+        struct shmid_ds status;
+
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        assert_int_equal(down("-b", bus.bus), 1);
+        assert_output("version");
+        assert_output("'slipring down --force'");
+        assert_true(daemon_bus_exists(&bus));
+        assert_int_equal(down("--force", NULL), 0);
+        assert_output("%s: removed, 2 topics found by force", bus.bus);
+        assert_false(daemon_bus_exists(&bus));
+        assert_int_equal(shmget(imu.data_key, 0, 0), -1);
+        assert_int_equal(shmget(odom.data_key, 0, 0), -1);
+        assert_int_equal(shmctl(stranger, IPC_STAT, &status), 0);
+        assert_int_equal(shmctl(stranger, IPC_RMID, NULL), 0);
+        /* What it said may be left. */
+        assert_int_equal(shmctl(imu.board_id, IPC_RMID, NULL), 0);
+        assert_int_equal(semctl(imu.claim_id, 0, IPC_RMID), 0);
+        assert_int_equal(semctl(odom.claim_id, 0, IPC_RMID), 0);
+}
+
+static void test_other_layout_version_needs_force(void **state) {
+        leave_bus();
+        force_down();
+}
+
+static void test_corrupt_directory_is_refused_by_the_manager_too(void **state) {
+        leave_bus();
+        directory_spoil(offsetof(struct layout_header, depth), 12345);
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "error: ");
+        directory_spoil(offsetof(struct layout_header, depth), 2);
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* --- up --- */
+
+static void test_up_is_the_manager_in_the_foreground(void **state) {
+        const char *daemon_path = program_path("SLIPRINGD");
+
+        assert_int_equal(setenv("SLIPRINGD", program_path("SLIPRING"), 1), 0);
+        daemon_start(&bus, "up", NULL);
+        (void) daemon_entry(&bus, "imu");
+        assert_int_equal(daemon_stop(&bus, SIGINT), 0);
+        assert_false(daemon_bus_exists(&bus));
+        daemon_start(&bus, "up", "--keep", NULL);
+        assert_int_equal(daemon_stop(&bus, SIGINT), 0);
+        assert_true(daemon_bus_exists(&bus));
+        assert_int_equal(down(NULL, NULL), 0);
+        daemon_schema(&bus, "topics: 7\n");
+        daemon_spawn(&bus, "up", NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_spawn(&bus, "up", "two", NULL);
+        assert_int_equal(daemon_wait(&bus), 2);
+        assert_int_equal(setenv("SLIPRINGD", daemon_path, 1), 0);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_asks_a_running_manager_even_one_that_keeps,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_removes_what_an_ended_manager_left, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_removes_what_a_killed_manager_left, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_without_a_name_it_is_the_default_bus, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_only_bus_needs_no_name, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_says_which_bus_is_not_there, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_half_made_directory_is_removed, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_stranger_may_not_take_it_down, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_root_takes_down_another_users_bus, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_other_layout_version_needs_force, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_corrupt_directory_is_refused_by_the_manager_too, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_up_is_the_manager_in_the_foreground, setup,
+                                                teardown),
+        };
+
+        private_namespace = ipc_private(false);
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,271 @@
+/*
+ * What the manager refuses and what it warns of, on machines that are set up that way: an IPC
+ * namespace has limits of its own, a mount namespace a logind of its own.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tests/harness/daemon.h"
+
+#define TOPICS                                                                                     \
+        "topics:\n"                                                                                \
+        "  imu: {fields: {x: float64}}\n"                                                          \
+        "  odom: {fields: {x: float64}}\n"
+
+/* A login user without a name, and its group. */
+#define LOGIN_USER 64321
+
+static struct daemon bus;
+
+static int setup(void **state) {
+        daemon_setup(&bus);
+        daemon_schema(&bus, TOPICS);
+        return 0;
+}
+
+static int teardown(void **state) {
+        daemon_teardown(&bus);
+        return 0;
+}
+
+static void limit_set(const char *name, const char *value, char *before, size_t bytes) {
+        char path[128];
+        FILE *file;
+
+        (void) snprintf(path, sizeof(path), "/proc/sys/kernel/%s", name);
+        file = fopen(path, "r+e");
+        assert_non_null(file);
+        assert_non_null(fgets(before, (int) bytes, file));
+        rewind(file);
+        (void) fprintf(file, "%s\n", value);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* Refused under a limit, with these words, and nothing is left; works without it. */
+static void refused_under(const char *name, const char *value, const char *text) {
+        char before[128], ours[128];
+        size_t objects = ipc_objects();
+
+        limit_set(name, value, before, sizeof(before));
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        limit_set(name, before, ours, sizeof(ours));
+        daemon_expect(&bus, text);
+        assert_int_equal(ipc_objects(), objects);
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+static void test_refuses_where_segments_are_too_few(void **state) {
+        int others[2];
+        size_t i;
+
+        /* Never enough: the file is at fault. */
+        refused_under("shmmni", "3", "the bus takes 4 segments, and kernel.shmmni lets there be 3");
+        for (i = 0; i < 2; i++) {
+                others[i] = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
+                assert_true(others[i] >= 0);
+        }
+        refused_under("shmmni", "5",
+                      "the bus needs 4 shared-memory segments; this machine allows 5 and has 2 "
+                      "already: raise kernel.shmmni");
+        for (i = 0; i < 2; i++) {
+                assert_int_equal(shmctl(others[i], IPC_RMID, NULL), 0);
+        }
+}
+
+static void test_refuses_where_memory_is_too_small(void **state) {
+        refused_under("shmall", "16", "kernel.shmall");
+}
+
+static void test_refuses_where_semaphores_are_too_few(void **state) {
+        refused_under("sem", "32000 1024000000 500 2", "raise the fourth number of kernel.sem");
+}
+
+static void test_refuses_where_segments_vanish_with_their_last_user(void **state) {
+        refused_under("shm_rmid_forced", "1", "sysctl -w kernel.shm_rmid_forced=0");
+}
+
+/* What is there already counts neither for nor against a manager that adopts. */
+static void test_adopts_under_a_limit_that_is_just_enough(void **state) {
+        char before[128], ours[128];
+
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        limit_set("shmmni", "4", before, sizeof(before));
+        daemon_start(&bus, NULL);
+        /* A reload for which there is no room changes nothing. */
+        daemon_schema(&bus, TOPICS "  more: {fields: {x: float64}, mode: \"0600\"}\n");
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "reload failed, nothing has changed");
+        (void) daemon_entry(&bus, "imu");
+        limit_set("shmmni", before, ours, sizeof(ours));
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "more: created");
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* --- locking --- */
+
+static void without_locking(void *argument) {
+        const struct rlimit none = {0};
+
+        (void) prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
+        (void) setrlimit(RLIMIT_MEMLOCK, &none);
+}
+
+static void test_warns_once_where_it_may_not_lock(void **state) {
+        bus.prepare = without_locking;
+        daemon_spawn(&bus, NULL);
+        daemon_expect(&bus, "warning: ");
+        daemon_expect(&bus, "serving");
+        bus.read_bytes = 0;
+        daemon_expect(&bus, "CAP_IPC_LOCK");
+        assert_false(daemon_logged(&bus, "CAP_IPC_LOCK"));
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+static void test_locks_the_segments(void **state) {
+        struct shmid_ds status;
+
+        daemon_start(&bus, NULL);
+        assert_int_equal(shmctl(daemon_entry(&bus, "imu").data_id, IPC_STAT, &status), 0);
+        assert_true(status.shm_perm.mode & SHM_LOCKED);
+        bus.read_bytes = 0;
+        assert_false(daemon_logged(&bus, "CAP_IPC_LOCK"));
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* --- users and groups --- */
+
+static void as_login_user(void *argument) {
+        (void) setgroups(0, NULL);
+        (void) setresgid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
+        (void) setresuid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
+}
+
+/* Start and end; what it said is then looked at from the start. */
+static void run_once(void) {
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        bus.read_bytes = 0;
+}
+
+static void test_warns_a_system_manager_whose_topics_name_no_owner(void **state) {
+        run_once();
+        daemon_expect(&bus, "warning: ");
+        bus.read_bytes = 0;
+        daemon_expect(&bus, "2 of 2 topics name no owner ('imu' first): only root may publish");
+        assert_int_equal(unlink(bus.log), 0);
+        daemon_schema(&bus, "defaults: {owner: root}\n" TOPICS);
+        bus.read_bytes = 0;
+        run_once();
+        assert_false(daemon_logged(&bus, "name no owner"));
+}
+
+static void test_warns_where_the_managers_group_gets_more_than_the_schema_says(void **state) {
+        /* Root's own group has no other members on a usual machine. */
+        FILE *groups;
+
+        daemon_schema(&bus, "defaults: {owner: root, group: daemon}\n" TOPICS);
+        run_once();
+        assert_false(daemon_logged(&bus, "primary group"));
+        assert_int_equal(unlink(bus.log), 0);
+        groups = fopen("/run/group", "we");
+        assert_non_null(groups);
+        (void) fprintf(groups, "root:x:0:root,visitor\ndaemon:x:1:\n");
+        assert_int_equal(fclose(groups), 0);
+        assert_int_equal(mount("/run/group", "/etc/group", NULL, MS_BIND, NULL), 0);
+        bus.read_bytes = 0;
+        run_once();
+        assert_int_equal(umount("/etc/group"), 0);
+        daemon_expect(&bus, "'imu' is for group daemon, but members of the manager's own primary "
+                            "group root ('visitor')");
+        assert_int_equal(unlink(bus.log), 0);
+        /* All may read it anyway. */
+        daemon_schema(&bus, "defaults: {owner: root, group: daemon, mode: \"0644\"}\n" TOPICS);
+        assert_int_equal(mount("/run/group", "/etc/group", NULL, MS_BIND, NULL), 0);
+        bus.read_bytes = 0;
+        run_once();
+        assert_int_equal(umount("/etc/group"), 0);
+        assert_false(daemon_logged(&bus, "primary group"));
+}
+
+static void run_as_login_user(void) {
+        (void) unlink(bus.log);
+        bus.prepare = as_login_user;
+        bus.read_bytes = 0;
+        run_once();
+}
+
+static void test_warns_a_login_user_whose_segments_logind_removes(void **state) {
+        FILE *file;
+
+        /* As this machine was not booted by systemd. */
+        (void) rmdir("/run/systemd/system");
+        run_as_login_user();
+        assert_false(daemon_logged(&bus, "systemd-logind"));
+        assert_int_equal(mkdir("/run/systemd/system", 0755), 0);
+        run_as_login_user();
+        daemon_expect(&bus, "warning: ");
+        bus.read_bytes = 0;
+        daemon_expect(&bus, "systemd-logind removes all shared memory of uid 64321");
+        assert_int_equal(mkdir("/run/systemd/logind.conf.d", 0755), 0);
+        file = fopen("/run/systemd/logind.conf.d/ours.conf", "we");
+        assert_non_null(file);
+        (void) fprintf(file, "[Login]\nRemoveIPC=no\n");
+        assert_int_equal(fclose(file), 0);
+        run_as_login_user();
+        assert_false(daemon_logged(&bus, "systemd-logind"));
+}
+
+/* The same limits, but not our own: a /run and users that nobody else sees. */
+static void machine_private(void) {
+        (void) ipc_private(true);
+        if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+            mount("tmpfs", "/run", "tmpfs", 0, "mode=755") < 0) {
+                (void) fprintf(stderr, "skipped: needs a mount namespace of its own\n");
+                exit(77);
+        }
+        (void) mkdir("/run/systemd", 0755);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test_setup_teardown(test_refuses_where_segments_are_too_few, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_where_memory_is_too_small, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_where_semaphores_are_too_few, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_refuses_where_segments_vanish_with_their_last_user, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_adopts_under_a_limit_that_is_just_enough,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_warns_once_where_it_may_not_lock, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_locks_the_segments, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_warns_a_system_manager_whose_topics_name_no_owner, setup, teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_warns_where_the_managers_group_gets_more_than_the_schema_says, setup,
+                        teardown),
+                cmocka_unit_test_setup_teardown(
+                        test_warns_a_login_user_whose_segments_logind_removes, setup, teardown),
+        };
+
+        machine_private();
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
