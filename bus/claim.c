@@ -33,7 +33,7 @@ int claim_create(int *ret_id, const struct segment_expect *expect, struct slipri
         int id, r;
 
         /* Linux makes new semaphores 0, so there is nothing to set and no moment to set it in. */
-        id = semget(expect->key, 1, IPC_CREAT | IPC_EXCL | 0600);
+        id = semget(expect->key, 1, IPC_CREAT | IPC_EXCL | (int) segment_first_mode(expect));
         if (id < 0) {
                 return error_set(reterr, -errno,
                                  errno == EEXIST

@@ -85,6 +85,13 @@ static int access_set(int id, const struct segment_expect *expect) {
         return shmctl(id, IPC_SET, &status) < 0 ? -errno : 0;
 }
 
+unsigned segment_first_mode(const struct segment_expect *expect) {
+        bool ours =
+                expect->uid == geteuid() && (expect->gid == (gid_t) -1 || expect->gid == getegid());
+
+        return ours ? expect->mode : 0600;
+}
+
 int segment_create(struct segment *ret_segment,
                    const struct segment_expect *expect,
                    struct slipring_error *reterr) {
@@ -93,8 +100,8 @@ int segment_create(struct segment *ret_segment,
         if (expect->bytes > SIZE_MAX) {
                 return create_failed(expect, -EINVAL, reterr);
         }
-        /* Nobody else may look before the owner is set. */
-        id = shmget(expect->key, (size_t) expect->bytes, IPC_CREAT | IPC_EXCL | 0600);
+        id = shmget(expect->key, (size_t) expect->bytes,
+                    IPC_CREAT | IPC_EXCL | (int) segment_first_mode(expect));
         if (id < 0) {
                 return create_failed(expect, -errno, reterr);
         }
@@ -128,7 +135,8 @@ static int differs(const struct segment_expect *expect,
                         "%s: its segment was changed to owner %u, group %u, mode %04o from "
                         "%u, %u, %04o; the bus manager replaces it when it runs",
                         expect->what, status->shm_perm.uid, status->shm_perm.gid, mode, expect->uid,
-                        expect->gid, expect->mode);
+                        expect->gid == (gid_t) -1 ? status->shm_perm.gid : expect->gid,
+                        expect->mode);
         }
         return 0;
 }

@@ -28,6 +28,14 @@ struct segment_expect {
 };
 
 /*
+ * segment_first_mode() - the mode to make an object with, before its access is set
+ *
+ * 0600 if it is going to be another user's or group's, since nobody else may look before that; else
+ * the mode it will have, since a client may look at any moment and must not find it changed.
+ */
+unsigned segment_first_mode(const struct segment_expect *expect);
+
+/*
  * segment_create() - make a segment and attach it for writing
  * @ret_segment:        set on success
  * @expect:             key, size, owner, group and mode to make it with; id is ignored

@@ -159,6 +159,38 @@ static void test_open_waits_for_the_bus_and_for_the_topic(void **state) {
         assert_int_equal(process_wait(pid), 0);
 }
 
+static int flicker_run(void *argument) {
+        struct registry *registry;
+        int i;
+
+        for (i = 0; i < 2000; i++) {
+                if (registry_open(&registry, argument, NULL) < 0) {
+                        return 1;
+                }
+                registry_remove(registry);
+        }
+        return 0;
+}
+
+/* Between the first and the last step of its making, a bus is not there yet; nothing else. */
+static void test_a_bus_in_the_making_is_not_there_yet(void **state) {
+        struct slipring_subscriber_options options = {.size = sizeof(options)};
+        struct slipring_error error = {0};
+        char name[64];
+        int status;
+        pid_t pid;
+
+        (void) snprintf(name, sizeof(name), "flicker%d", (int) getpid());
+        options.bus = name;
+        pid = process_start(flicker_run, name);
+        while (waitpid(pid, &status, WNOHANG) == 0) {
+                if (open_subscriber("imu", &options, &error) != -ENOENT) {
+                        fail_msg("%s", error.text);
+                }
+        }
+        assert_int_equal(status, 0);
+}
+
 /* --- claims --- */
 
 static int hold_run(void *argument) {
@@ -534,6 +566,7 @@ int main(void) {
                 CASE(test_another_type_is_refused_by_the_field_that_differs),
                 CASE(test_a_bus_is_found_by_user_and_name),
                 CASE(test_open_waits_for_the_bus_and_for_the_topic),
+                CASE(test_a_bus_in_the_making_is_not_there_yet),
                 CASE(test_a_second_publisher_is_told_who_is_the_first),
                 CASE(test_a_standby_takes_over_from_a_killed_publisher),
                 CASE(test_clients_move_to_a_successor),
