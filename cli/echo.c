@@ -35,24 +35,38 @@ static uint64_t deadline(const struct echo *echo) {
                        : SLIPRING_FOREVER;
 }
 
-/* What depends on the type, which another segment may have another one of. */
-static int adopt(struct echo *echo) {
+/* What is shown, in a type whose description moves with the subscriber. */
+static int field_select(struct echo *echo) {
         const struct slipring_type *type = slipring_subscriber_type(echo->subscriber);
         struct selection_failure failure;
         struct slipring_error error = {0};
 
+        echo->render.type = type;
+        echo->render.field = selection_all(type);
+        if (!echo->field) {
+                return CLI_OK;
+        }
+        if (selection_find(&echo->render.field, type, echo->field, &failure, &error) < 0) {
+                view_report_field(echo->cli, type, &failure, &error);
+                return CLI_USAGE;
+        }
+        /* Columns are called as they were asked for, by the whole path. */
+        echo->render.field.name = echo->field;
+        return CLI_OK;
+}
+
+/* What depends on the type, which another segment may have another one of. */
+static int adopt(struct echo *echo) {
+        int code = field_select(echo);
+
+        if (code != CLI_OK) {
+                return code;
+        }
         free(echo->buffer);
-        echo->buffer = malloc(type->payload_bytes);
+        echo->buffer = malloc(echo->render.type->payload_bytes);
         if (!echo->buffer) {
                 cli_error(echo->cli, "out of memory");
                 return CLI_FAILURE;
-        }
-        echo->render.type = type;
-        echo->render.field = selection_all(type);
-        if (echo->field &&
-            selection_find(&echo->render.field, type, echo->field, &failure, &error) < 0) {
-                view_report_field(echo->cli, type, &failure, &error);
-                return CLI_USAGE;
         }
         if (echo->csv) {
                 render_header(&echo->render, stdout);
@@ -61,12 +75,11 @@ static int adopt(struct echo *echo) {
 }
 
 static int move(struct echo *echo) {
-        const struct slipring_type *before = echo->render.type;
-        uint8_t identity[sizeof(before->identity)];
+        uint8_t identity[sizeof(echo->render.type->identity)];
         bool moved = false;
         int code;
 
-        memcpy(identity, before->identity, sizeof(identity));
+        memcpy(identity, echo->render.type->identity, sizeof(identity));
         code = live_follow(echo->cli, echo->subscriber, echo->topic, echo->wait, deadline(echo),
                            &moved);
         if (code != CLI_OK || !moved) {
@@ -76,9 +89,8 @@ static int move(struct echo *echo) {
                    sizeof(identity)) != 0) {
                 return adopt(echo);
         }
-        /* The same type in other memory: no second CSV header. */
-        echo->render.type = slipring_subscriber_type(echo->subscriber);
-        return CLI_OK;
+        /* The same type, described in other memory: no second CSV header. */
+        return field_select(echo);
 }
 
 static void note_loss(struct echo *echo, uint64_t missed) {

@@ -369,7 +369,8 @@ static size_t name_longest(const struct slipring_type *type) {
 static void columns_print(const struct render *render, const uint8_t *payload, FILE *out) {
         struct columns columns = {.type = render->type, .payload = payload, .out = out};
         /* Each level adds at most a dot, a name and an index of ten digits in brackets. */
-        size_t bytes = (SLIPRING_NESTING_MAX + 2) * (name_longest(render->type) + 14);
+        size_t bytes = strlen(render->field.name) +
+                       (SLIPRING_NESTING_MAX + 2) * (name_longest(render->type) + 14);
         char *path = malloc(bytes);
 
         if (!path) {

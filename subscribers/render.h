@@ -23,7 +23,7 @@ enum render_format {
 
 struct render {
         const struct slipring_type *type;
-        struct slipring_field field; /* a selection, see selection.h */
+        struct slipring_field field; /* a selection, see selection.h; columns begin with its name */
         enum render_format format;
         uint32_t longest; /* YAML and flow: elements shown of an array, then "..."; 0 for all */
 };

@@ -65,6 +65,9 @@ static void test_shapes(void **state) {
         command_run(&command, "echo", "imu", "--once", "--csv", "--field", "position");
         command_expect_out(&command, "position.x,position.y\n7.0,0.5\n");
         command_free(&command);
+        command_run(&command, "echo", "imu", "--once", "--csv", "--field", "position.y");
+        command_expect_out(&command, "position.y\n0.5\n");
+        command_free(&command);
         slipring_publisher_close(publisher);
         bus_stop(&bus);
 }
