@@ -2,20 +2,37 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
+
+#include "cli/screen.h"
 
 #define SLEEP_MAX_NS UINT64_C(100000000)
 
-static volatile sig_atomic_t stopped;
+/* A second Ctrl-C this long after the first one is from somebody who sees nothing happen: standard
+ * output blocks. (timeout(1) sends its signal twice at once.) */
+#define PATIENCE_NS UINT64_C(1000000000)
 
-static void on_stop(int signal) {
-        (void) signal;
-        stopped = 1;
+static volatile sig_atomic_t stopped;
+static _Atomic uint64_t stopped_ns;
+
+static void on_stop(int signal_number) {
+        uint64_t now = slipring_now_ns();
+
+        if (!stopped) {
+                atomic_store_explicit(&stopped_ns, now, memory_order_relaxed);
+                stopped = 1;
+        } else if (now - atomic_load_explicit(&stopped_ns, memory_order_relaxed) > PATIENCE_NS) {
+                screen_leave();
+                signal(signal_number, SIG_DFL);
+                raise(signal_number);
+        }
 }
 
 void live_start(void) {
-        /* Without SA_RESTART: a sleep is to end. */
-        struct sigaction action = {.sa_handler = on_stop};
+        /* A write to a full pipe goes on, so that the line it is in becomes whole; sleeps are short
+         * enough by themselves. */
+        struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_RESTART};
         const int signals[] = {SIGINT, SIGTERM, SIGHUP};
         struct sigaction before;
 

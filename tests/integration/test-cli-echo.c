@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +117,13 @@ static void test_wrong_fields_are_guessed(void **state) {
         bus_stop(&bus);
 }
 
+static int pipe_bytes(int fd) {
+        int bytes = 0;
+
+        assert_int_equal(ioctl(fd, FIONREAD, &bytes), 0);
+        return bytes;
+}
+
 /* Ctrl-C and a kill both end between two documents, and that is no failure. */
 static void test_stops_between_samples(void **state) {
         static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
@@ -134,6 +142,28 @@ static void test_stops_between_samples(void **state) {
                 assert_string_equal(command.out + command.out_bytes - 4, "---\n");
                 command_free(&command);
         }
+        process_kill(pid);
+        bus_stop(&bus);
+}
+
+/* Also when nobody reads what it says: what was begun is written to the end. */
+static void test_stops_between_samples_in_a_full_pipe(void **state) {
+        struct command command;
+        int before;
+        pid_t pid;
+
+        start(8);
+        pid = reading_publish("imu", 1);
+        command_start(&command, (const char *const[]){"echo", "imu", "-f", NULL});
+        /* Full once nothing more comes: how much that is depends on how messages fill pages. */
+        do {
+                before = pipe_bytes(command.out_fd);
+                (void) usleep(300000);
+        } while (before == 0 || pipe_bytes(command.out_fd) > before);
+        command_stop(&command, SIGINT);
+        command_expect_code(&command, 0);
+        assert_string_equal(command.out + command.out_bytes - 4, "---\n");
+        command_free(&command);
         process_kill(pid);
         bus_stop(&bus);
 }
@@ -332,6 +362,7 @@ int main(void) {
                 cmocka_unit_test(test_json_is_whole),
                 cmocka_unit_test(test_wrong_fields_are_guessed),
                 cmocka_unit_test(test_stops_between_samples),
+                cmocka_unit_test(test_stops_between_samples_in_a_full_pipe),
                 cmocka_unit_test(test_ends_with_its_reader),
                 cmocka_unit_test(test_losses_are_told),
                 cmocka_unit_test(test_silence_times_out),
