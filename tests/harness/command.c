@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,6 +32,7 @@ static void run(uid_t uid, const char *const *arguments) {
         for (i = 0; arguments[i] && i < ARGUMENTS_MAX - 2; i++) {
                 argv[i + 1] = arguments[i];
         }
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         become(uid);
         execv(path ? path : "slipring", (char *const *) (uintptr_t) argv);
         _exit(127);
@@ -265,6 +267,8 @@ static int publish_run(void *argument) {
         struct reading reading;
         unsigned number;
 
+        /* A test that fails does not come to kill it. */
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (slipring_publisher_open(&publisher, publishing->topic, NULL, NULL) < 0) {
                 return 1;
         }
