@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/copy.h"
 #include "bus/error.h"
 #include "bus/header.h"
 #include "bus/type.h"
@@ -232,7 +233,8 @@ static int read_type(struct header *header, struct slipring_error *reterr) {
 }
 
 /* The fixed part, checked; then all of it. The fixed part of the second copy is the first one's, so
- * that nothing that was checked can have changed. */
+ * that nothing that was checked can have changed. Not by memcpy(3): a compiler that sees through it
+ * may drop the first copy and read the segment twice. */
 static int copy_header(struct header *header,
                        const void *address,
                        uint64_t segment_bytes,
@@ -241,7 +243,7 @@ static int copy_header(struct header *header,
                        struct slipring_error *reterr) {
         struct layout_header fixed;
 
-        memcpy(&fixed, address, sizeof(fixed));
+        copy_from_slot(&fixed, address, sizeof(fixed));
         if (fixed.layout_version != LAYOUT_VERSION) {
                 return error_set(
                         reterr, -EPROTONOSUPPORT,
@@ -258,8 +260,8 @@ static int copy_header(struct header *header,
                 return error_set(reterr, -ENOMEM, "%s: no memory for its header", what);
         }
         memcpy(header->copy, &fixed, sizeof(fixed));
-        memcpy((char *) header->copy + sizeof(fixed), (const char *) address + sizeof(fixed),
-               fixed.header_bytes - sizeof(fixed));
+        copy_from_slot((char *) header->copy + sizeof(fixed), (const char *) address + sizeof(fixed),
+                       fixed.header_bytes - sizeof(fixed));
         return 0;
 }
 
