@@ -260,8 +260,8 @@ static int copy_header(struct header *header,
                 return error_set(reterr, -ENOMEM, "%s: no memory for its header", what);
         }
         memcpy(header->copy, &fixed, sizeof(fixed));
-        copy_from_slot((char *) header->copy + sizeof(fixed), (const char *) address + sizeof(fixed),
-                       fixed.header_bytes - sizeof(fixed));
+        copy_from_slot((char *) header->copy + sizeof(fixed),
+                       (const char *) address + sizeof(fixed), fixed.header_bytes - sizeof(fixed));
         return 0;
 }
 
