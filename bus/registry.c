@@ -1001,6 +1001,21 @@ int registry_verify(const struct registry *registry, size_t index, struct slipri
         return objects_verify(&registry->records[index].entry, reterr);
 }
 
+int registry_verify_bus(const struct registry *registry, struct slipring_error *reterr) {
+        char what[128];
+        struct segment_expect expect;
+        int id, r;
+
+        (void) snprintf(what, sizeof(what), "directory of bus '%s'", registry->bus);
+        expect = directory_expect(geteuid(), registry->bus, what);
+        r = segment_check(registry->segment.id, &expect, reterr);
+        if (r < 0) {
+                return r;
+        }
+        expect.id = registry->claim_id;
+        return claim_find(&id, &expect, reterr);
+}
+
 int registry_lock(const struct registry *registry, size_t index) {
         return shmctl(registry->records[index].entry.data_id, SHM_LOCK, NULL) < 0 ? -errno : 0;
 }

@@ -78,6 +78,15 @@ const struct ring *registry_ring(const struct registry *registry, size_t index);
 int registry_verify(const struct registry *registry, size_t index, struct slipring_error *reterr);
 
 /*
+ * registry_verify_bus() - are the directory and the bus's claim still there?
+ *
+ * Without them no client finds the bus, and a second manager could make it again.
+ *
+ * Return: 0, or why not.
+ */
+int registry_verify_bus(const struct registry *registry, struct slipring_error *reterr);
+
+/*
  * registry_lock() - keep a topic's segment in memory (SHM_LOCK)
  *
  * Return: 0, -EPERM or -ENOMEM where the limit forbids it.

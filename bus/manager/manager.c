@@ -165,7 +165,8 @@ static int manager_apply(struct manager *manager,
                 manager->specs = specs;
         }
         lock_all(manager);
-        return watch_follow(&manager->watch, manager->registry);
+        watch_follow(&manager->watch, manager->registry);
+        return 0;
 }
 
 /* --- watching --- */
@@ -238,9 +239,21 @@ static void bus_mend(struct manager *manager) {
         }
 }
 
+/* Somebody removed what makes it a bus, as 'ipcrm --all' does: whoever starts us makes it anew. */
+static int bus_lost(struct manager *manager, const struct slipring_error *error) {
+        log_bus(&manager->log, LOG_ERR, "error", "the bus was removed under its manager: %s",
+                error->text);
+        manager->remove = true;
+        return sd_event_exit(manager->event, -EIDRM);
+}
+
 static int tick_handle(sd_event_source *source, uint64_t usec, void *userdata) {
         struct manager *manager = userdata;
+        struct slipring_error error;
 
+        if (registry_verify_bus(manager->registry, &error) < 0) {
+                return bus_lost(manager, &error);
+        }
         registry_refresh(manager->registry);
         bus_mend(manager);
         watch_look(&manager->watch, manager->registry, &manager->log);
@@ -393,7 +406,7 @@ static int manager_open(struct manager *manager, struct slipring_error *reterr) 
         }
         manager->remove = registry_count(manager->registry) == 0;
         r = manager_apply(manager, schema, specs, reterr);
-        if (manager->schema == schema) {
+        if (r == 0) {
                 schema = NULL;
                 specs = NULL;
         }

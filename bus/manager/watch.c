@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +42,14 @@ static struct watch_topic *topic_find(const struct watch *watch, int data_id, si
         return NULL;
 }
 
-int watch_follow(struct watch *watch, const struct registry *registry) {
+void watch_follow(struct watch *watch, const struct registry *registry) {
         struct watch next = {.count = registry_count(registry)};
         const struct watch_topic *before;
         size_t i;
 
         next.topics = calloc(next.count + 1, sizeof(*next.topics));
         if (!next.topics) {
-                return -ENOMEM;
+                next.count = 0;
         }
         for (i = 0; i < next.count; i++) {
                 const struct layout_entry *entry = registry_entry(registry, i);
@@ -66,7 +65,6 @@ int watch_follow(struct watch *watch, const struct registry *registry) {
         }
         free(watch->topics);
         *watch = next;
-        return 0;
 }
 
 /* --- publishers --- */

@@ -27,11 +27,10 @@ struct watch_summary {
 /*
  * watch_follow() - watch what a bus has now
  *
- * A topic that is as it was keeps its state.
- *
- * Return: 0 or -ENOMEM.
+ * A topic that is as it was keeps its state. Without memory nothing is watched; a bus that works is
+ * worth more than a log of it.
  */
-int watch_follow(struct watch *watch, const struct registry *registry);
+void watch_follow(struct watch *watch, const struct registry *registry);
 
 /*
  * watch_look() - look at every publisher and every overdue topic; each second

@@ -82,7 +82,7 @@ const char *program_path(const char *variable) {
 void daemon_setup(struct daemon *daemon) {
         static unsigned number;
 
-        *daemon = (struct daemon){0};
+        *daemon = (struct daemon){.user = geteuid()};
         (void) snprintf(daemon->bus, sizeof(daemon->bus), "test%dd%u", (int) getpid(), number++);
         assert_int_equal(setenv("SLIPRING_BUS", daemon->bus, 1), 0);
         (void) snprintf(daemon->directory, sizeof(daemon->directory), "/tmp/slipring-XXXXXX");
@@ -121,7 +121,7 @@ void daemon_teardown(struct daemon *daemon) {
         (void) unlink(daemon->log);
         (void) rmdir(daemon->directory);
         assert_false(daemon_bus_exists(daemon));
-        assert_int_equal(semget(directory_key(geteuid(), daemon->bus), 0, 0), -1);
+        assert_int_equal(semget(directory_key(daemon->user, daemon->bus), 0, 0), -1);
         if (private_namespace) {
                 assert_int_equal(ipc_objects(), 0);
         }
@@ -252,7 +252,7 @@ struct layout_entry daemon_entry(const struct daemon *daemon, const char *topic)
         const struct layout_entry *found;
         struct layout_entry entry;
 
-        if (directory_attach(&directory, geteuid(), daemon->bus, &error) < 0 ||
+        if (directory_attach(&directory, daemon->user, daemon->bus, &error) < 0 ||
             directory_read(&directory, &table, &error) < 0) {
                 fail_msg("%s", error.text);
         }
@@ -267,7 +267,7 @@ struct layout_entry daemon_entry(const struct daemon *daemon, const char *topic)
 }
 
 bool daemon_bus_exists(const struct daemon *daemon) {
-        return shmget(directory_key(geteuid(), daemon->bus), 0, 0) >= 0;
+        return shmget(directory_key(daemon->user, daemon->bus), 0, 0) >= 0;
 }
 
 void daemon_await_bus(const struct daemon *daemon) {

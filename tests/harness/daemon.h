@@ -12,7 +12,8 @@
  * left" is a look at all there is.
  */
 struct daemon {
-        pid_t pid; /* 0: not running */
+        pid_t pid;  /* 0: not running */
+        uid_t user; /* whose bus it is: this one, until prepare makes it another */
         char bus[SLIPRING_BUS_NAME_MAX + 1];
         char directory[64];
         char schema[96];

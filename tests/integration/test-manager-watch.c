@@ -32,6 +32,7 @@ static int setup(void **state) {
 }
 
 static int teardown(void **state) {
+        assert_int_equal(unsetenv("SLIPRING_TRUST"), 0);
         assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
         daemon_teardown(&bus);
         return 0;
@@ -239,6 +240,72 @@ static void test_segment_removed_without_a_manager_gets_a_successor(void **state
         successor_at_start(remove_segment);
 }
 
+/* --- with the rights of a user, which end where the owner says --- */
+
+#define OTHER_USER 65534
+
+static void as_other_user(void *argument) {
+        (void) setresgid(OTHER_USER, OTHER_USER, OTHER_USER);
+        (void) setresuid(OTHER_USER, OTHER_USER, OTHER_USER);
+}
+
+static void test_user_who_may_not_even_look_replaces_it_too(void **state) {
+        char name[SLIPRING_BUS_NAME_MAX + 32];
+
+        if (geteuid() != 0) {
+                skip();
+        }
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        (void) snprintf(name, sizeof(name), "%d/%s", OTHER_USER, bus.bus);
+        assert_int_equal(setenv("SLIPRING_BUS", name, 1), 0);
+        assert_int_equal(setenv("SLIPRING_TRUST", "65534", 1), 0);
+        bus.user = OTHER_USER;
+        bus.prepare = as_other_user;
+        daemon_start(&bus, NULL);
+        successor_after(close_to_all, "mode 0000");
+        successor_after(open_to_all, "mode 0666");
+        successor_after(remove_segment, "its segment is being removed");
+        /* What it cannot attach before it took its right back. */
+        daemon_skip(&bus);
+        successor_at_start(close_to_all);
+        assert_int_equal(unsetenv("SLIPRING_TRUST"), 0);
+}
+
+/* --- the bus itself --- */
+
+static void bus_lost(void (*remove)(void)) {
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+
+        remove();
+        daemon_expect(&bus, "the bus was removed under its manager");
+        assert_int_equal(daemon_wait(&bus), 1);
+        assert_int_equal(slipring_subscriber_wait(subscriber, slipring_in_ms(20000)), -EIDRM);
+        slipring_subscriber_close(subscriber);
+        assert_false(daemon_bus_exists(&bus));
+        daemon_start(&bus, NULL);
+        (void) daemon_entry(&bus, "imu");
+}
+
+static void remove_directory(void) {
+        int id = shmget(directory_key(bus.user, bus.bus), 0, 0);
+
+        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
+}
+
+static void remove_bus_claim(void) {
+        int id = semget(directory_key(bus.user, bus.bus), 0, 0);
+
+        assert_int_equal(semctl(id, 0, IPC_RMID), 0);
+}
+
+static void test_ends_and_cleans_up_if_its_directory_is_removed(void **state) {
+        bus_lost(remove_directory);
+}
+
+static void test_ends_and_cleans_up_if_its_claim_is_removed(void **state) {
+        bus_lost(remove_bus_claim);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_names_publishers_as_they_come_and_go, setup,
@@ -261,6 +328,12 @@ int main(void) {
                         test_segment_changed_without_a_manager_gets_a_successor, setup, teardown),
                 cmocka_unit_test_setup_teardown(
                         test_segment_removed_without_a_manager_gets_a_successor, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_user_who_may_not_even_look_replaces_it_too,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_ends_and_cleans_up_if_its_directory_is_removed,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_ends_and_cleans_up_if_its_claim_is_removed,
+                                                setup, teardown),
         };
 
         (void) ipc_private(false);
