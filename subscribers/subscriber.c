@@ -431,6 +431,9 @@ struct slipring_subscriber *slipring_subscriber_close(struct slipring_subscriber
                 topic_detach(&subscriber->topic);
                 directory_detach(&subscriber->directory);
         } else {
+                if (subscriber->watch) {
+                        watch_forget(subscriber->watch);
+                }
                 header_free(&subscriber->topic.header);
                 header_free(&subscriber->directory.header);
         }

@@ -41,10 +41,12 @@ bool subscriber_ready(const struct slipring_subscriber *subscriber);
  * watch_took() - a take may have left a wait set's subscriber without a wait: arm it again
  * watch_disarm() - stop waiting on its ring, which is about to be detached; watch_took() arms anew
  * watch_remove() - leave the wait set
+ * watch_forget() - the same in a forked child, whose copy of the set waits for nothing
  */
 void watch_took(struct watch *watch);
 void watch_disarm(struct watch *watch);
 void watch_remove(struct watch *watch);
+void watch_forget(struct watch *watch);
 
 /*
  * waitset_wait_any() - slipring_subscriber_wait_any() where futex_waitv(2) is missing

@@ -282,7 +282,6 @@ static void helper_stop(struct helper *helper) {
         (void) pthread_mutex_unlock(&helper->lock);
         (void) pthread_join(helper->thread, NULL);
         (void) pthread_mutex_destroy(&helper->lock);
-        free(helper);
 }
 
 static int helper_join(struct watch *watch) {
@@ -577,6 +576,10 @@ void watch_remove(struct watch *watch) {
         settle(waitset);
 }
 
+void watch_forget(struct watch *watch) {
+        watch->subscriber = NULL;
+}
+
 int slipring_waitset_remove(struct slipring_waitset *waitset,
                             struct slipring_subscriber *subscriber) {
         if (!guard_holds(waitset->cookie) || !guard_holds(subscriber->cookie)) {
@@ -661,8 +664,12 @@ struct slipring_waitset *slipring_waitset_close(struct slipring_waitset *waitset
                 return NULL;
         }
         ours = guard_holds(waitset->cookie);
-        for (i = 0; ours && i < waitset->helper_count; i++) {
-                helper_stop(waitset->helpers[i]);
+        for (i = 0; i < waitset->helper_count; i++) {
+                if (ours) {
+                        helper_stop(waitset->helpers[i]);
+                }
+                /* A forked child has no more of its parent's helpers than this. */
+                free(waitset->helpers[i]);
         }
         for (i = 0; i < waitset->count; i++) {
                 struct slipring_subscriber *subscriber = waitset->watches[i]->subscriber;
