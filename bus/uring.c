@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "bus/uring.h"
+#include "bus/wake.h"
 
 /* Newer than Debian 12's headers; numbers from linux/io_uring.h and linux/futex.h. */
 #define OP_FUTEX_WAIT 51
 #define FUTEX2_U32 2
 #define SETUP_COOP_TASKRUN (1u << 8)
-#define MATCH_ANY UINT64_C(0xffffffff)
 
 #define SQ_ENTRIES 8u
 #define CQ_ENTRIES 1024u
@@ -131,7 +131,7 @@ int uring_wait_futex(struct uring *uring, _Atomic uint32_t *word, uint32_t expec
                 .user_data = id,
         };
 
-        memcpy((char *) &entry + 48, &(uint64_t){MATCH_ANY}, 8); /* addr3 */
+        memcpy((char *) &entry + 48, &(uint64_t){WAKE_BITS}, 8); /* addr3 */
         return submit(uring, &entry);
 }
 

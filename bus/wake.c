@@ -50,17 +50,29 @@ unsigned wake_send(_Atomic uint32_t *word, unsigned limit) {
         return woken > 0 ? (unsigned) woken : 0;
 }
 
-int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+static int
+sleep_as(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, uint32_t bits) {
         struct timespec deadline = to_timespec(deadline_ns);
         long r;
 
         /* FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its time is absolute and monotonic. */
-        r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL,
-                    FUTEX_BITSET_MATCH_ANY);
+        r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, bits);
         if (r < 0 && errno != EAGAIN) {
                 return -errno;
         }
         return 0;
+}
+
+int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+        return sleep_as(word, expected, deadline_ns, WAKE_BITS);
+}
+
+int wake_sleep_poked(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+        return sleep_as(word, expected, deadline_ns, WAKE_BITS | WAKE_BIT_POKE);
+}
+
+void wake_poke(_Atomic uint32_t *word) {
+        (void) syscall(SYS_futex, word, FUTEX_WAKE_BITSET, WAKE_ALL, NULL, NULL, WAKE_BIT_POKE);
 }
 
 int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadline_ns) {

@@ -35,6 +35,20 @@ unsigned wake_send(_Atomic uint32_t *word, unsigned limit);
  */
 int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
 
+/*
+ * wake_sleep_poked() - as wake_sleep(), but wake_poke() ends it too
+ * wake_poke() - wake only those who sleep so, or by futex_waitv(2)
+ *
+ * For a thread that sleeps on behalf of another, which has news for it. The bit of the futex that
+ * tells them apart spares everyone else; a read-only map is enough.
+ */
+int wake_sleep_poked(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+void wake_poke(_Atomic uint32_t *word);
+
+/* The bits of a sleeper that is not to be poked. A publisher's FUTEX_WAKE means every bit. */
+#define WAKE_BIT_POKE 0x80000000u
+#define WAKE_BITS (~WAKE_BIT_POKE)
+
 struct wake_item {
         _Atomic uint32_t *word;
         uint32_t expected;

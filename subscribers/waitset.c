@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bus/error.h"
@@ -55,6 +56,7 @@ struct helper {
         pthread_mutex_t lock;
         _Atomic uint32_t control; /* changed and woken when there is something new to look at */
         bool stop;
+        bool ended;
         struct slipring_waitset *waitset;
         struct watch *watches[WAKE_ITEMS_MAX - 1];
         size_t count;
@@ -210,9 +212,9 @@ static void helper_sleep(const struct helper *helper, const struct wake_item *it
         if (helper->waitset->backend == BACKEND_WAITV) {
                 (void) wake_sleep_any(items, count, deadline_ns);
         } else {
-                /* Its one watch if that is armed, else control. A change of control that comes
-                 * while the topic is slept on is seen within the bound. */
-                (void) wake_sleep(items[count - 1].word, items[count - 1].expected, deadline_ns);
+                /* Its one watch if that is armed, else control: helper_rouse() reaches both. */
+                (void) wake_sleep_poked(items[count - 1].word, items[count - 1].expected,
+                                        deadline_ns);
         }
 }
 
@@ -232,6 +234,7 @@ static void *helper_main(void *argument) {
                 helper_sleep(helper, items, count);
                 (void) pthread_mutex_lock(&helper->lock);
         }
+        helper->ended = true;
         (void) pthread_mutex_unlock(&helper->lock);
         return NULL;
 }
@@ -241,6 +244,14 @@ static void helper_poke(struct helper *helper) {
         /* relaxed: the lock orders it, the futex compares it. */
         atomic_fetch_add_explicit(&helper->control, 1, memory_order_relaxed);
         (void) wake_send(&helper->control, 1);
+}
+
+/* The same for a helper that may be asleep on its topic. */
+static void helper_rouse(struct helper *helper) {
+        helper_poke(helper);
+        if (helper->waitset->backend == BACKEND_WAIT && helper->count > 0) {
+                wake_poke(&helper->watches[0]->subscriber->reader.ring.words->wake);
+        }
 }
 
 static int helper_start(struct slipring_waitset *waitset, struct helper **ret_helper) {
@@ -278,8 +289,27 @@ static int helper_start(struct slipring_waitset *waitset, struct helper **ret_he
 static void helper_stop(struct helper *helper) {
         (void) pthread_mutex_lock(&helper->lock);
         helper->stop = true;
-        helper_poke(helper);
+        helper_rouse(helper);
         (void) pthread_mutex_unlock(&helper->lock);
+}
+
+/* Wait for a helper that was told to stop. One that was not asleep yet missed that: tell it again.
+ */
+static void helper_end(struct helper *helper) {
+        const struct timespec pause = {.tv_nsec = 100000};
+        bool ended;
+
+        do {
+                (void) pthread_mutex_lock(&helper->lock);
+                ended = helper->ended;
+                if (!ended) {
+                        helper_rouse(helper);
+                }
+                (void) pthread_mutex_unlock(&helper->lock);
+                if (!ended) {
+                        (void) clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+                }
+        } while (!ended);
         (void) pthread_join(helper->thread, NULL);
         (void) pthread_mutex_destroy(&helper->lock);
 }
@@ -434,7 +464,7 @@ void watch_disarm(struct watch *watch) {
         }
         watch_ended(watch);
         if (helper) {
-                helper_poke(helper);
+                helper_rouse(helper);
                 (void) pthread_mutex_unlock(&helper->lock);
         }
         /* Unarmed watches and a lowered descriptor do not go together. */
@@ -664,9 +694,12 @@ struct slipring_waitset *slipring_waitset_close(struct slipring_waitset *waitset
                 return NULL;
         }
         ours = guard_holds(waitset->cookie);
+        for (i = 0; ours && i < waitset->helper_count; i++) {
+                helper_stop(waitset->helpers[i]);
+        }
         for (i = 0; i < waitset->helper_count; i++) {
                 if (ours) {
-                        helper_stop(waitset->helpers[i]);
+                        helper_end(waitset->helpers[i]);
                 }
                 /* A forked child has no more of its parent's helpers than this. */
                 free(waitset->helpers[i]);

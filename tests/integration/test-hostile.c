@@ -3,7 +3,13 @@
  * forks and threads, and a publisher that writes anything anywhere in its segment.
  */
 
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/shm.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <slipring/publisher.h>
@@ -73,6 +79,154 @@ static void test_a_child_closes_what_it_inherited_in_any_order(void **state) {
         slipring_publisher_close(publisher);
 }
 
+/* --- threads --- */
+
+struct handover {
+        struct slipring_subscriber *subscriber;
+        struct slipring_waitset *waitset;
+        int r;
+};
+
+static void *arm_run(void *argument) {
+        struct handover *handover = argument;
+        struct message message;
+
+        handover->r = slipring_waitset_new(&handover->waitset, NULL);
+        if (handover->r == 0) {
+                handover->r = slipring_waitset_add(handover->waitset, handover->subscriber);
+        }
+        if (handover->r == 0) {
+                handover->r = slipring_subscriber_take(handover->subscriber, &message,
+                                                       sizeof(message), NULL);
+        }
+        return NULL;
+}
+
+/* io_uring cancels what a thread has waiting when that thread ends. */
+static void test_a_wait_set_outlives_the_thread_that_armed_it(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct handover handover = {.subscriber = subscriber_open("imu", SLIPRING_START_OLDEST)};
+        struct slipring_subscriber *ready;
+        struct pollfd event = {.events = POLLIN};
+        struct message message;
+        pthread_t thread;
+        uint64_t i;
+
+        (void) state;
+        assert_int_equal(pthread_create(&thread, NULL, arm_run, &handover), 0);
+        assert_int_equal(pthread_join(thread, NULL), 0);
+        assert_int_equal(handover.r, 0);
+        event.fd = slipring_waitset_fd(handover.waitset);
+        for (i = 1; i <= 20; i++) {
+                message = message_make(i);
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+                do {
+                        assert_int_equal(poll(&event, 1, 10000), 1);
+                } while (slipring_waitset_ready(handover.waitset, &ready, 1) == 0);
+                assert_int_equal(slipring_subscriber_take(ready, &message, sizeof(message), NULL),
+                                 1);
+                assert_int_equal(message.number, i);
+                assert_int_equal(slipring_subscriber_take(ready, &message, sizeof(message), NULL),
+                                 0);
+        }
+        slipring_waitset_close(handover.waitset);
+        slipring_subscriber_close(handover.subscriber);
+        slipring_publisher_close(publisher);
+}
+
+/* --- many --- */
+
+#define MANY 1200u
+
+/* More waits than io_uring has room for completions, and than one publish wakes. */
+static void test_a_wait_set_of_many_tells_of_each(void **state) {
+        static struct slipring_subscriber *subscribers[MANY], *ready[MANY];
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_waitset *waitset = NULL;
+        struct pollfd event = {.events = POLLIN};
+        struct message message = message_make(1);
+        unsigned taken = 0, i;
+        int count;
+
+        (void) state;
+        assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
+        for (i = 0; i < MANY; i++) {
+                subscribers[i] = subscriber_open("imu", SLIPRING_START_OLDEST);
+                assert_int_equal(slipring_waitset_add(waitset, subscribers[i]), 0);
+        }
+        event.fd = slipring_waitset_fd(waitset);
+        assert_int_equal(slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+        while (taken < MANY) {
+                assert_int_equal(poll(&event, 1, 10000), 1);
+                count = slipring_waitset_ready(waitset, ready, MANY);
+                assert_true(count >= 0);
+                for (i = 0; i < (unsigned) count; i++, taken++) {
+                        assert_int_equal(
+                                slipring_subscriber_take(ready[i], &message, sizeof(message), NULL),
+                                1);
+                        assert_int_equal(
+                                slipring_subscriber_take(ready[i], &message, sizeof(message), NULL),
+                                0);
+                }
+        }
+        assert_int_equal(slipring_waitset_ready(waitset, ready, MANY), 0);
+        slipring_waitset_close(waitset);
+        for (i = 0; i < MANY; i++) {
+                slipring_subscriber_close(subscribers[i]);
+        }
+        slipring_publisher_close(publisher);
+}
+
+/* --- helpers --- */
+
+static int publish_each_run(void *argument) {
+        struct slipring_publisher *publisher = NULL;
+        struct message message = message_make(1);
+
+        (void) argument;
+        if (slipring_publisher_open(&publisher, "odom", NULL, NULL) < 0) {
+                return 1;
+        }
+        for (;;) {
+                struct timespec pause = {.tv_nsec = 1000000};
+
+                (void) nanosleep(&pause, NULL);
+                if (slipring_publisher_publish(publisher, &message, sizeof(message), 0) < 0) {
+                        return 2;
+                }
+        }
+}
+
+/* Without futex_waitv(2) a thread sleeps on each topic. The quiet ones must not hold up what the
+ * moving one has: at 100 ms a call this test would take minutes. */
+static void test_quiet_topics_do_not_delay_wait_any(void **state) {
+        struct slipring_subscriber *subscribers[8];
+        struct message message;
+        unsigned taken = 0, i;
+        pid_t pid;
+        int r;
+
+        (void) state;
+        for (i = 0; i < 7; i++) {
+                subscribers[i] = subscriber_open("imu", SLIPRING_START_OLDEST);
+        }
+        subscribers[7] = subscriber_open("odom", SLIPRING_START_OLDEST);
+        pid = process_start(publish_each_run, NULL);
+        while (taken < 1000) {
+                r = slipring_subscriber_wait_any(subscribers, 8, slipring_in_ms(10000));
+                assert_int_equal(r, 7);
+                while (slipring_subscriber_take(subscribers[7], &message, sizeof(message), NULL) ==
+                       1) {
+                        taken++;
+                }
+        }
+        process_kill(pid);
+        for (i = 0; i < 8; i++) {
+                slipring_subscriber_close(subscribers[i]);
+        }
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
@@ -83,6 +237,9 @@ static void test_a_child_closes_what_it_inherited_in_any_order(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 EACH(test_a_child_closes_what_it_inherited_in_any_order),
+                EACH(test_a_wait_set_outlives_the_thread_that_armed_it),
+                CASE(test_a_wait_set_of_many_tells_of_each),
+                EACH(test_quiet_topics_do_not_delay_wait_any),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
