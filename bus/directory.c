@@ -85,11 +85,17 @@ int directory_attach(struct directory *ret_directory,
         if (r < 0) {
                 segment_detach(&directory.segment);
                 /* Gone between two looks, or not finished: to our callers it is not there. */
-                return r == -EIDRM || r == -EAGAIN ? -ENOENT : r;
+                return r == -EIDRM || r == -EAGAIN
+                               ? error_set(reterr, -ENOENT, "%s is just coming or going", what)
+                               : r;
         }
         directory.ring = header_ring(&directory.header, directory.segment.address);
         *ret_directory = directory;
         return 0;
+}
+
+void directory_full_name(const struct directory *directory, char *text, size_t bytes) {
+        (void) snprintf(text, bytes, "%u/%s", (unsigned) directory->manager_uid, directory->bus);
 }
 
 void directory_detach(struct directory *directory) {

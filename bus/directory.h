@@ -89,6 +89,11 @@ int directory_locate(struct directory *ret_directory,
  */
 int directory_list(struct directory **ret_directories, size_t *ret_count);
 
+/*
+ * directory_full_name() - the name that finds this bus again and no other one: UID/BUS
+ */
+void directory_full_name(const struct directory *directory, char *text, size_t bytes);
+
 void directory_detach(struct directory *directory);
 
 /*

@@ -160,6 +160,17 @@ static void reader_skip(struct ring_reader *reader, uint64_t to) {
         reader->next = to;
 }
 
+void ring_reader_move(struct ring_reader *reader, const struct ring *to) {
+        /* head.publish: pairs with the store in ring_writer_commit(). */
+        uint64_t head = atomic_load_explicit(&reader->ring.words->head, memory_order_acquire);
+
+        if (head >= reader->next) {
+                reader_skip(reader, head + 1);
+        }
+        reader->ring = *to;
+        reader->next = 1;
+}
+
 /* Look at message m, which head says is whole. 1 if its slot holds it, 0 if the slot was overtaken.
  */
 static int reader_look(const struct ring *ring, uint64_t m, struct ring_view *ret_view) {

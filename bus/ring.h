@@ -106,6 +106,15 @@ struct ring_view {
 void ring_reader_start(struct ring_reader *reader, uint32_t start);
 
 /*
+ * ring_reader_move() - go on with the ring of a successor, from its first message
+ * @reader:     its ring still mapped
+ * @to:         the successor's ring
+ *
+ * What the old ring still holds and what the new one held no longer counts as missed.
+ */
+void ring_reader_move(struct ring_reader *reader, const struct ring *to);
+
+/*
  * ring_reader_ready() - is there a number that was neither delivered nor missed?
  */
 bool ring_reader_ready(const struct ring_reader *reader);

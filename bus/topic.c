@@ -23,6 +23,42 @@ unsigned topic_board_mode(unsigned mode) {
         return 0600u | (mode & 0040u ? 0060u : 0) | (mode & 0004u ? 0006u : 0);
 }
 
+/* Not islower(3), which asks the locale. */
+static bool is_lower(char c) {
+        return c >= 'a' && c <= 'z';
+}
+
+/* A word of small letters, digits and single underscores, up to a slash or the end. NULL if it is
+ * none, else its end. */
+static const char *word_end(const char *at) {
+        if (!is_lower(*at)) {
+                return NULL;
+        }
+        for (; *at && *at != '/'; at++) {
+                if (!is_lower(*at) && (*at < '0' || *at > '9') &&
+                    (*at != '_' || at[1] == '_' || at[1] == '/' || at[1] == '\0')) {
+                        return NULL;
+                }
+        }
+        return at;
+}
+
+int topic_name_check(const char *topic, struct slipring_error *reterr) {
+        const char *end = word_end(topic);
+
+        while (end && *end) {
+                end = word_end(end + 1);
+        }
+        if (!end || strlen(topic) > SLIPRING_TOPIC_NAME_MAX) {
+                return error_set(reterr, -EINVAL,
+                                 "'%.80s' is no topic name: small letters, digits and single "
+                                 "underscores, a letter first, with slashes between words but "
+                                 "none in front; at most %d bytes",
+                                 topic, SLIPRING_TOPIC_NAME_MAX);
+        }
+        return 0;
+}
+
 static struct segment_expect expect_of(const struct layout_entry *entry, const char *what) {
         return (struct segment_expect){
                 .what = what,
@@ -84,6 +120,11 @@ static int attach_data(struct topic *topic,
         }
         r = header_read(&topic->header, topic->data.address, topic->data.bytes, LAYOUT_KIND_DATA,
                         what, reterr);
+        if (r == -EAGAIN) {
+                /* Listed as serving, so it was finished once. */
+                return error_set(reterr, -EBADMSG, "%s: the header of its segment was erased",
+                                 what);
+        }
         if (r < 0) {
                 return r;
         }
@@ -258,5 +299,12 @@ int topic_open(struct topic *ret_topic,
                 }
         }
         directory_table_free(&table);
+        if (r == -EIDRM) {
+                /* Listed, but its objects were taken away; nothing of the caller's was retired. */
+                r = -ENOENT;
+        }
+        if (r < 0 && reterr) {
+                reterr->code = r;
+        }
         return r;
 }

@@ -48,6 +48,13 @@ struct segment_expect topic_expect_board(const struct layout_entry *entry, const
  */
 unsigned topic_board_mode(unsigned mode);
 
+/*
+ * topic_name_check() - could a schema have a topic of this name?
+ *
+ * Return: 0 or -EINVAL.
+ */
+int topic_name_check(const char *topic, struct slipring_error *reterr);
+
 /* What a client wants to open. */
 struct topic_request {
         const char *bus; /* NULL: the default one */
@@ -67,8 +74,8 @@ struct topic_request {
  *
  * Waits for what is not there yet until the deadline.
  *
- * Return: 0, -ENOENT, -EBADMSG if the directory still lists @request->not_id, -EPROTOTYPE, else as
- *         directory_locate() and topic_attach().
+ * Return: 0, -ENOENT if there is none or its objects are gone, -EBADMSG if the directory still
+ * lists @request->not_id, -EPROTOTYPE, else as directory_locate() and topic_attach().
  */
 int topic_open(struct topic *ret_topic,
                struct directory *directory,

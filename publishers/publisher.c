@@ -34,9 +34,10 @@ static const struct slipring_publisher_options default_options = {
 static int check_options(const char *topic,
                          const struct slipring_publisher_options *options,
                          struct slipring_error *reterr) {
-        if (!topic || !*topic || strlen(topic) > SLIPRING_TOPIC_NAME_MAX) {
-                return error_set(reterr, -EINVAL, "a topic's name has 1 to %d bytes",
-                                 SLIPRING_TOPIC_NAME_MAX);
+        int r = topic_name_check(topic ? topic : "", reterr);
+
+        if (r < 0) {
+                return r;
         }
         if (options->size != sizeof(*options)) {
                 return error_set(reterr, -EINVAL,
@@ -183,6 +184,10 @@ int slipring_publisher_open(struct slipring_publisher **ret_publisher,
                 slipring_publisher_close(publisher);
                 return r;
         }
+        if (!*publisher->bus) {
+                /* What was the default may be another bus by the time of a move. */
+                directory_full_name(&publisher->directory, publisher->bus, sizeof(publisher->bus));
+        }
         *ret_publisher = publisher;
         return 0;
 }
@@ -267,6 +272,10 @@ int slipring_publisher_move(struct slipring_publisher *publisher,
 
         if (!guard_holds(publisher->cookie)) {
                 return error_set(reterr, -ECHILD, "the handle belongs to the parent process");
+        }
+        if (publisher->writer.open) {
+                /* It lies in the segment that is about to be detached. */
+                return error_set(reterr, -EBUSY, "a loan is open: commit or abandon it first");
         }
         r = attach(&topic, &publisher->directory, publisher, publisher->topic.entry.name,
                    deadline_ns, publisher->topic.data.id, reterr);

@@ -22,9 +22,10 @@ static const struct slipring_subscriber_options default_options = {
 static int check_options(const char *topic,
                          const struct slipring_subscriber_options *options,
                          struct slipring_error *reterr) {
-        if (!topic || !*topic || strlen(topic) > SLIPRING_TOPIC_NAME_MAX) {
-                return error_set(reterr, -EINVAL, "a topic's name has 1 to %d bytes",
-                                 SLIPRING_TOPIC_NAME_MAX);
+        int r = topic_name_check(topic ? topic : "", reterr);
+
+        if (r < 0) {
+                return r;
         }
         if (options->size != sizeof(*options)) {
                 return error_set(reterr, -EINVAL,
@@ -45,13 +46,10 @@ static int check_options(const char *topic,
         return options->type ? type_check(options->type, reterr) : 0;
 }
 
-static void
-adopt(struct slipring_subscriber *subscriber, const struct topic *topic, uint32_t start) {
+static void adopt(struct slipring_subscriber *subscriber, const struct topic *topic) {
         subscriber->topic = *topic;
         subscriber->payload_bytes = topic->entry.payload_bytes;
         subscriber->asleep = topic->asleep;
-        subscriber->reader.ring = topic->ring;
-        ring_reader_start(&subscriber->reader, start);
 }
 
 int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
@@ -92,8 +90,15 @@ int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
                 slipring_subscriber_close(subscriber);
                 return r;
         }
+        if (!*subscriber->bus) {
+                /* What was the default may be another bus by the time of a move. */
+                directory_full_name(&subscriber->directory, subscriber->bus,
+                                    sizeof(subscriber->bus));
+        }
         segment_prefault(&topic.data, false);
-        adopt(subscriber, &topic, options->start);
+        adopt(subscriber, &topic);
+        subscriber->reader.ring = topic.ring;
+        ring_reader_start(&subscriber->reader, options->start);
         *ret_subscriber = subscriber;
         return 0;
 }
@@ -414,8 +419,9 @@ int slipring_subscriber_move(struct slipring_subscriber *subscriber,
         if (subscriber->watch) {
                 watch_disarm(subscriber->watch);
         }
+        ring_reader_move(&subscriber->reader, &topic.ring);
         topic_detach(&subscriber->topic);
-        adopt(subscriber, &topic, SLIPRING_START_OLDEST);
+        adopt(subscriber, &topic);
         end(subscriber);
         return 0;
 }

@@ -92,6 +92,7 @@ struct slipring_publisher_info {
  *         -EPROTONOSUPPORT if the bus has a layout version that this library does not know,
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
+ *         -EMFILE or -ENFILE if no descriptor is free to look for the only bus,
  *         -ENOMEM or -ENOSPC if the machine's limits forbid it.
  * Context: Setup only: allocates, makes system calls and, with a deadline, sleeps.
  */
@@ -168,7 +169,8 @@ int slipring_publisher_abandon(struct slipring_publisher *publisher);
  * sequence numbers from 1, takes its name. On failure the handle stays as it is.
  *
  * Return: 0 on success, -ENOENT if the topic (or the bus) is gone for good, -EBADMSG if the
- *         directory still lists the segment this handle has, else as slipring_publisher_open().
+ *         directory still lists the segment this handle has, -EBUSY while a loan is open or if
+ *         another process publishes to the successor already, else as slipring_publisher_open().
  * Context: Setup only: as slipring_publisher_open().
  */
 int slipring_publisher_move(struct slipring_publisher *publisher,

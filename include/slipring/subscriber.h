@@ -115,6 +115,7 @@ struct slipring_subscriber_info {
  *         -EPROTONOSUPPORT if the bus has a layout version that this library does not know,
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
+ *         -EMFILE or -ENFILE if no descriptor is free to look for the only bus,
  *         -ENOMEM if the machine's limits forbid it.
  * Context: Setup only: allocates, makes system calls and, with a deadline, sleeps.
  */
@@ -207,7 +208,7 @@ SLIPRING_MUST_CHECK int slipring_subscriber_release(struct slipring_subscriber *
  *
  * Return: 0 once a sample newer than the last one delivered exists, -ETIMEDOUT at the deadline,
  *         -EINTR if a signal handler ran, -EIDRM if the topic was retired and nothing is left
- *         in it, -ECHILD in a forked child.
+ *         in it, -EBUSY while a view is borrowed, -ECHILD in a forked child.
  * Context: May sleep, in futex waits of at most 100 ms each.
  */
 int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns);
@@ -220,8 +221,10 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
  *
  * Return: the index of a handle that has a sample to take or that was retired, -ETIMEDOUT at the
  *         deadline, -EINTR if a signal handler ran, -E2BIG above 128 handles (use a wait set),
- *         -EINVAL for none, -ECHILD in a forked child. With several ready, the one after the index
- *         last returned for the first handle comes first, so that none is starved.
+ *         -EINVAL for none, -EBUSY while one of them has a view borrowed, -EMFILE, -ENFILE, -ENOMEM
+ *         or -EAGAIN if the helper threads below cannot be started, -ECHILD in a forked child. With
+ *         several ready, the one after the index last returned for the first handle comes first, so
+ *         that none is starved.
  * Context: May sleep, in waits of at most 100 ms each. Before Linux 5.16, where futex_waitv(2) is
  *          missing, each call with more than one handle starts helper threads.
  */
@@ -255,8 +258,9 @@ const struct slipring_type *slipring_subscriber_type(const struct slipring_subsc
  * @deadline_ns:        as in struct slipring_subscriber_options
  * @reterr:             set on failure to an explanation; may be NULL
  *
- * Starts with the oldest sample of the successor; the counts go on. On failure the handle stays as
- * it is.
+ * Starts with the oldest sample of the successor. The counts go on, and are exact over both
+ * segments: what the old one still held and what the new one has lost already is missed. On failure
+ * the handle stays as it is.
  *
  * Return: 0 on success, -ENOENT if the topic (or the bus) is gone for good, -EBADMSG if the
  *         directory still lists the segment this handle has, -EBUSY while a view is borrowed, else
