@@ -31,6 +31,7 @@ struct record {
 struct registry {
         char bus[SLIPRING_BUS_NAME_MAX + 1];
         int claim_id;
+        bool claim_made; /* by this process: no bus was here */
         struct segment segment;
         struct ring_writer writer;
         uint64_t instance;
@@ -819,6 +820,7 @@ static int claim_bus(struct registry *registry, struct slipring_error *reterr) {
         (void) snprintf(what, sizeof(what), "bus '%s'", registry->bus);
         expect = directory_expect(geteuid(), registry->bus, what);
         r = claim_create(&registry->claim_id, &expect, reterr);
+        registry->claim_made = r == 0;
         if (r == -EEXIST) {
                 r = claim_adopt(&registry->claim_id, &expect, reterr);
         }
@@ -963,6 +965,11 @@ int registry_open(struct registry **ret_registry, const char *bus, struct slipri
         r = claim_bus(registry, reterr);
         if (r == 0) {
                 r = directory_open(registry, reterr);
+                if (r < 0 && registry->claim_made) {
+                        /* While it is held, as in registry_remove(). */
+                        (void) semctl(registry->claim_id, 0, IPC_RMID);
+                        registry->claim_id = -1;
+                }
         } else {
                 /* Not ours to release. */
                 registry->claim_id = -1;

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sem.h>
 #include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <slipring/publisher.h>
 #include <slipring/subscriber.h>
 
+#include "bus/directory.h"
 #include "tests/harness/harness.h"
 
 static int setup(void **state) {
@@ -227,6 +229,149 @@ static void test_quiet_topics_do_not_delay_wait_any(void **state) {
         }
 }
 
+/* --- opening and moving --- */
+
+static int open_imu(struct slipring_error *reterr) {
+        struct slipring_subscriber *subscriber = NULL;
+        int r = slipring_subscriber_open(&subscriber, "imu", NULL, reterr);
+
+        slipring_subscriber_close(subscriber);
+        return r;
+}
+
+static void test_an_error_says_what_the_call_says(void **state) {
+        struct bus *bus = *state;
+        int id = registry_entry(bus->registry, 0)->data_id;
+        struct layout_header *header = shmat(id, NULL, 0);
+        struct slipring_error error = {0};
+
+        assert_true(header != (void *) -1);
+        header->magic = 0;
+        assert_int_equal(open_imu(&error), -EBADMSG);
+        assert_int_equal(error.code, -EBADMSG);
+        header->magic = LAYOUT_MAGIC;
+        assert_int_equal(open_imu(&error), 0);
+        /* As its owner may; the manager makes another one when it looks. */
+        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
+        assert_int_equal(open_imu(&error), -ENOENT);
+        assert_int_equal(error.code, -ENOENT);
+        assert_int_equal(shmdt(header), 0);
+}
+
+static void test_a_name_that_no_topic_can_have_is_malformed(void **state) {
+        static const char *const bad[] = {"/imu", "imu/", "Imu",  "arm//imu", "1st",  "imu__raw",
+                                          "imu_", "_imu", "i mu", "arm/2",    "imu:x"};
+        struct slipring_subscriber_options waiting = {.size = sizeof(waiting),
+                                                      .deadline_ns = SLIPRING_FOREVER};
+        struct slipring_publisher_options standing = {.size = sizeof(standing),
+                                                      .deadline_ns = SLIPRING_FOREVER};
+        struct slipring_subscriber *subscriber = NULL;
+        struct slipring_publisher *publisher = NULL;
+        struct slipring_error error = {0};
+        size_t i;
+
+        (void) state;
+        for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+                assert_int_equal(slipring_subscriber_open(&subscriber, bad[i], &waiting, &error),
+                                 -EINVAL);
+                assert_non_null(strstr(error.text, bad[i]));
+                assert_int_equal(slipring_publisher_open(&publisher, bad[i], &standing, &error),
+                                 -EINVAL);
+        }
+        assert_int_equal(slipring_subscriber_open(&subscriber, "arm_2/joint_0/x1", NULL, NULL),
+                         -ENOENT);
+}
+
+static void test_a_loan_is_given_back_before_a_move(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 8), topic_of("odom", 2)};
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_error error = {0};
+        void *payload = NULL;
+
+        assert_int_equal(slipring_publisher_loan(publisher, &payload), 0);
+        bus_apply(*state, specs, 2);
+        assert_int_equal(slipring_publisher_move(publisher, 0, &error), -EBUSY);
+        memset(payload, 1, sizeof(struct message));
+        assert_int_equal(slipring_publisher_abandon(publisher), 0);
+        assert_int_equal(slipring_publisher_move(publisher, 0, &error), 0);
+        slipring_publisher_close(publisher);
+}
+
+/* Every number of both segments is delivered or missed, also what the successor had lost already
+ * and what the predecessor still held. */
+static void test_the_counts_of_a_move_are_exact(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 8), topic_of("odom", 2)};
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber_info info;
+        struct slipring_sample sample;
+        struct message message = message_make(1);
+        uint64_t missed = 0;
+        int i;
+
+        for (i = 0; i < 10; i++) {
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+        }
+        assert_int_equal(slipring_subscriber_take(subscriber, &message, sizeof(message), &sample),
+                         1);
+        missed += sample.missed;
+        bus_apply(*state, specs, 2);
+        assert_int_equal(slipring_publisher_move(publisher, 0, NULL), 0);
+        for (i = 0; i < 20; i++) {
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+        }
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, NULL), 0);
+        while (slipring_subscriber_take(subscriber, &message, sizeof(message), &sample) == 1) {
+                missed += sample.missed;
+        }
+        assert_int_equal(sample.sequence, 20);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.delivered, 1 + 8);
+        assert_int_equal(info.delivered + info.missed, 10 + 20);
+        assert_int_equal(info.missed, missed);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_a_handle_never_moves_to_another_bus(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 8)};
+        struct slipring_subscriber *subscriber;
+        struct slipring_publisher *publisher;
+        struct slipring_error error = {0};
+        struct bus second;
+
+        (void) state;
+        bus_start(&second, specs, 1);
+        subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        publisher = publisher_open("imu");
+        bus_stop(&second);
+        /* What is the default by now has a topic of this name too. */
+        assert_int_equal(setenv("SLIPRING_BUS", ((struct bus *) *state)->name, 1), 0);
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, &error), -ENOENT);
+        assert_non_null(strstr(error.text, second.name));
+        assert_int_equal(slipring_publisher_move(publisher, 0, &error), -ENOENT);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_a_manager_that_cannot_start_leaves_nothing(void **state) {
+        struct registry *registry = NULL;
+        struct slipring_error error = {0};
+        char name[SLIPRING_BUS_NAME_MAX + 1];
+        int id;
+
+        (void) state;
+        (void) snprintf(name, sizeof(name), "test%dx", (int) getpid());
+        /* Somebody sits on the key of the directory. */
+        id = shmget(directory_key(geteuid(), name), 4096, IPC_CREAT | IPC_EXCL | 0600);
+        assert_true(id >= 0);
+        assert_true(registry_open(&registry, name, &error) < 0);
+        assert_int_equal(semget(directory_key(geteuid(), name), 0, 0), -1);
+        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
@@ -240,6 +385,12 @@ int main(void) {
                 EACH(test_a_wait_set_outlives_the_thread_that_armed_it),
                 CASE(test_a_wait_set_of_many_tells_of_each),
                 EACH(test_quiet_topics_do_not_delay_wait_any),
+                CASE(test_an_error_says_what_the_call_says),
+                CASE(test_a_name_that_no_topic_can_have_is_malformed),
+                CASE(test_a_loan_is_given_back_before_a_move),
+                CASE(test_the_counts_of_a_move_are_exact),
+                CASE(test_a_handle_never_moves_to_another_bus),
+                CASE(test_a_manager_that_cannot_start_leaves_nothing),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
