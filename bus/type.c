@@ -37,6 +37,11 @@ bool type_is_pad(const char *name) {
         return strncmp(name, "pad", 3) == 0 && name[3 + strspn(name + 3, "0123456789")] == '\0';
 }
 
+bool type_is_text(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_UINT8 && field->count > 0 &&
+               strcmp(field->unit, "text") == 0;
+}
+
 static uint64_t field_bytes(const struct slipring_field *field) {
         return (uint64_t) field->element_bytes * (field->count ? field->count : 1);
 }

@@ -45,6 +45,12 @@ int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, si
 bool type_is_pad(const char *name);
 
 /*
+ * type_is_text() - does an array of bytes hold characters? It has the unit "text" then; what is
+ * shorter than the array is followed by zeros.
+ */
+bool type_is_text(const struct slipring_field *field);
+
+/*
  * type_kind_name() - a kind as the schema writes it, "?" for none
  * type_kind_bytes() - its size in bytes, 0 for STRUCT and for none
  */

@@ -171,7 +171,10 @@ static int expect(struct writer *writer, const struct slipring_field *field, con
                                                                 : type_kind_name(field->kind);
         char text[128];
 
-        if (field->count) {
+        if (type_is_text(field)) {
+                snprintf(text, sizeof(text), "expected a text of up to %" PRIu32 " bytes",
+                         field->count);
+        } else if (field->count) {
                 snprintf(text, sizeof(text), "expected a list of up to %" PRIu32 " %ss",
                          field->count, type_kind_name(field->kind));
         } else {
@@ -207,6 +210,11 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
                                ? write_mapping(writer, field, path)
                                : expect(writer, field, path);
         default:
+                if (type_is_text(field)) {
+                        return payload_set_text(field, path, scalar(writer),
+                                                writer->payload + field->offset_bytes,
+                                                writer->reterr);
+                }
                 return !field->count && field->kind != SLIPRING_KIND_STRUCT
                                ? write_scalar(writer, field, path)
                                : expect(writer, field, path);

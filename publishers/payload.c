@@ -256,3 +256,20 @@ int payload_set(const struct slipring_field *field,
                 return set_whole(field, path, text, to, reterr);
         }
 }
+
+int payload_set_text(const struct slipring_field *field,
+                     const char *path,
+                     const char *text,
+                     void *to,
+                     struct slipring_error *reterr) {
+        size_t length = strlen(text);
+
+        if (length > field->count) {
+                return error_set(reterr, -ERANGE,
+                                 "field '%s': '%.80s' has %zu bytes, the field %" PRIu32, path,
+                                 text, length, field->count);
+        }
+        memset(to, 0, field->count);
+        memcpy(to, text, length);
+        return 0;
+}

@@ -32,6 +32,18 @@ int payload_set(const struct slipring_field *field,
                 struct slipring_error *reterr);
 
 /*
+ * payload_set_text() - fill a field of which type_is_text() is true
+ * @to:         the field's place in the message; what follows the text becomes zeros
+ *
+ * Return: 0, -ERANGE if the text is longer than the field.
+ */
+int payload_set_text(const struct slipring_field *field,
+                     const char *path,
+                     const char *text,
+                     void *to,
+                     struct slipring_error *reterr);
+
+/*
  * payload_is_now() - does this text mean the present, so that a message has to be written anew each
  * time? "now" and "auto", as `ros2 topic pub` has them.
  */

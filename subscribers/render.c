@@ -115,6 +115,42 @@ static bool is_time(const struct slipring_field *field) {
         return field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION;
 }
 
+/*
+ * Length of what a text field holds; -1 where that is no text: characters that are not printable
+ * ASCII, or bytes behind the first zero. It is printed as numbers then, so that nothing is hidden.
+ */
+static int text_length(const struct slipring_field *field, const uint8_t *payload) {
+        const uint8_t *text = payload + field->offset_bytes;
+        uint32_t length = 0, i;
+
+        if (!type_is_text(field)) {
+                return -1;
+        }
+        while (length < field->count && text[length] >= ' ' && text[length] <= '~') {
+                length++;
+        }
+        for (i = length; i < field->count; i++) {
+                if (text[i]) {
+                        return -1;
+                }
+        }
+        return (int) length;
+}
+
+/* In double quotes, with escapes that YAML and JSON share. */
+static void print_text(const uint8_t *text, int length, FILE *out) {
+        int i;
+
+        fputc('"', out);
+        for (i = 0; i < length; i++) {
+                if (text[i] == '"' || text[i] == '\\') {
+                        fputc('\\', out);
+                }
+                fputc(text[i], out);
+        }
+        fputc('"', out);
+}
+
 static uint32_t shown(const struct render *render, const struct slipring_field *array) {
         return render->longest && array->count > render->longest ? render->longest : array->count;
 }
@@ -183,7 +219,11 @@ static void line_value(const struct render *render,
                        const struct slipring_field *field,
                        const uint8_t *payload,
                        FILE *out) {
-        if (field->count) {
+        int length = text_length(field, payload);
+
+        if (length >= 0) {
+                print_text(payload + field->offset_bytes, length, out);
+        } else if (field->count) {
                 line_array(render, field, payload, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
                 line_struct(render, field, payload, out);
@@ -250,7 +290,13 @@ static void block_member(const struct render *render,
                          const uint8_t *payload,
                          int indent,
                          FILE *out) {
-        if (field->count) {
+        int length = text_length(field, payload);
+
+        if (length >= 0) {
+                fputc(' ', out);
+                print_text(payload + field->offset_bytes, length, out);
+                fputc('\n', out);
+        } else if (field->count) {
                 fputc('\n', out);
                 block_array(render, field, payload, indent, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
@@ -289,8 +335,12 @@ static void block_struct(const struct render *render,
 
 static void block_message(const struct render *render, const uint8_t *payload, FILE *out) {
         const struct slipring_field *field = &render->field;
+        int length = text_length(field, payload);
 
-        if (field->count) {
+        if (length >= 0) {
+                print_text(payload + field->offset_bytes, length, out);
+                fputc('\n', out);
+        } else if (field->count) {
                 block_array(render, field, payload, 0, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
                 block_struct(render, field, payload, 0, false, out);

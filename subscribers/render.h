@@ -10,7 +10,8 @@
  * Messages as text, by nothing but their type's field tree.
  *
  * Numbers keep their value: floats have as few digits as bring the same bits back, float32 those of
- * a float32. Padding is not shown.
+ * a float32. Padding is not shown. A uint8 array with the unit "text" is shown as a text where it
+ * holds one, but not in CSV, which has a column a number.
  */
 
 enum render_format {

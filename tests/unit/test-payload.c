@@ -132,6 +132,20 @@ static void test_times(void **state) {
             "field 'a.x': 2147483648 does not fit a time, whose seconds are an int32");
 }
 
+static void test_text_is_padded_and_never_cut(void **state) {
+        const struct slipring_field name = {"name", "text", SLIPRING_KIND_UINT8, 4, 0, 1, 0, 0};
+        struct slipring_error error = {0};
+        uint8_t bytes[5] = {9, 9, 9, 9, 9};
+
+        assert_int_equal(payload_set_text(&name, "a.name", "lo", bytes, &error), 0);
+        assert_memory_equal(bytes, "lo\0\0\x09", 5);
+        assert_int_equal(payload_set_text(&name, "a.name", "eth0", bytes, &error), 0);
+        assert_memory_equal(bytes, "eth0\x09", 5);
+        assert_int_equal(payload_set_text(&name, "a.name", "eth00", bytes, &error), -ERANGE);
+        assert_string_equal(error.text, "field 'a.name': 'eth00' has 5 bytes, the field 4");
+        assert_memory_equal(bytes, "eth0\x09", 5);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_whole_numbers),
@@ -140,6 +154,7 @@ int main(void) {
                 cmocka_unit_test(test_not_a_number),
                 cmocka_unit_test(test_truth),
                 cmocka_unit_test(test_times),
+                cmocka_unit_test(test_text_is_padded_and_never_cut),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

@@ -150,6 +150,51 @@ static void test_one_line(void **state) {
         expect(RENDER_JSON, "stamp", 0, "{\"sec\": -1, \"nanosec\": 999999999}");
 }
 
+static const struct slipring_field text_fields[] = {
+        {"name", "text", SLIPRING_KIND_UINT8, 6, 0, 1, 0, 0},
+        {"bytes", "", SLIPRING_KIND_UINT8, 2, 6, 1, 0, 0},
+};
+
+static const struct slipring_type text_type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = 8,
+        .field_count = 2,
+        .root_count = 2,
+        .name = "test_msgs/msg/Named",
+        .text = "",
+        .fields = text_fields,
+};
+
+/* Eight bytes as a message of that type. */
+static void expect_text(enum render_format format, const char *bytes, const char *want) {
+        struct render render = {
+                .type = &text_type, .field = selection_all(&text_type), .format = format};
+        char *text = NULL;
+        size_t size = 0;
+        FILE *out = open_memstream(&text, &size);
+
+        assert_non_null(out);
+        render_message(&render, bytes, out);
+        (void) fclose(out);
+        assert_string_equal(text, want);
+        free(text);
+}
+
+static void test_bytes_with_the_unit_text_are_a_text(void **state) {
+        expect_text(RENDER_YAML, "eth0\0\0ab", "name: \"eth0\"\nbytes:\n- 97\n- 98\n");
+        expect_text(RENDER_FLOW, "wlp2s0\1\2", "{name: \"wlp2s0\", bytes: [1, 2]}");
+        expect_text(RENDER_JSON, "a\"\\ b\0\1\2", "{\"name\": \"a\\\"\\\\ b\", \"bytes\": [1, 2]}");
+        expect_text(RENDER_FLOW, "\0\0\0\0\0\0\1\2", "{name: \"\", bytes: [1, 2]}");
+        expect_text(RENDER_CSV, "eth0\0\0ab", "101,116,104,48,0,0,97,98\n");
+}
+
+/* Nothing is hidden: what is no text is printed as the bytes that it is. */
+static void test_bytes_that_are_no_text_stay_numbers(void **state) {
+        expect_text(RENDER_FLOW, "a\0b\0\0\0\1\2", "{name: [97, 0, 98, 0, 0, 0], bytes: [1, 2]}");
+        expect_text(RENDER_FLOW, "\xc3\xa4\n\0\0\0\1\2",
+                    "{name: [195, 164, 10, 0, 0, 0], bytes: [1, 2]}");
+}
+
 static void test_selections(void **state) {
         expect(RENDER_YAML, "real", 0, "0.1\n");
         expect(RENDER_YAML, "cells[1].voltage", 0, "1.0e+20\n");
@@ -271,6 +316,8 @@ int main(void) {
                 cmocka_unit_test(test_type_is_sound),
                 cmocka_unit_test(test_yaml_is_what_ros_prints),
                 cmocka_unit_test(test_long_arrays_are_shortened_and_say_so),
+                cmocka_unit_test(test_bytes_with_the_unit_text_are_a_text),
+                cmocka_unit_test(test_bytes_that_are_no_text_stay_numbers),
                 cmocka_unit_test(test_one_line),
                 cmocka_unit_test(test_selections),
                 cmocka_unit_test(test_wrong_selections_say_why),
