@@ -1,0 +1,287 @@
+/*
+ * slipring-bench: what the bus costs above the bare floor of the same work. bench/README.md tells
+ * how to read it.
+ */
+
+#include <errno.h>
+#include <getopt.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <unistd.h>
+
+#include "bench/measurements.h"
+#include "bench/report.h"
+#include "bus/registry.h"
+
+struct bench {
+        struct stage_options stage;
+        int cpus[CPU_SETSIZE];
+        const char *only;
+        bool json;
+        char bus[SLIPRING_BUS_NAME_MAX + 1];
+        struct registry *registry;
+};
+
+static const char help[] =
+        "usage: slipring-bench [--quick] [--only NAME] [--json] [--rounds N] [--no-pin]\n"
+        "\n"
+        "Measures slipring beside the bare floor of the same work, in turns, and prints both and\n"
+        "their ratio. Makes a bus of its own and removes it.\n"
+        "\n"
+        "  --quick      a few seconds in all: fewer samples a round\n"
+        "  --only NAME  only measurements whose name begins with NAME\n"
+        "  --json       one JSON object a line\n"
+        "  --rounds N   rounds of each side, 5 to 99 (default 9; 5 with --quick)\n"
+        "  --no-pin     let the scheduler place the processes\n"
+        "  --list       print the names of the measurements\n";
+
+/* --- a bus of its own --- */
+
+/* An array of 64-bit words that fills the payload. */
+#define WORDS_TYPE(bytes, digest)                                                                  \
+        {                                                                                          \
+                .version = SLIPRING_TYPE_VERSION, .payload_bytes = (bytes), .field_count = 1,      \
+                .root_count = 1, .identity = {(digest)}, .name = "bench_msgs/msg/Words" #digest,   \
+                .text = "uint64[] words\n", .fields = &(const struct slipring_field) {             \
+                        .name = "words", .unit = "", .kind = SLIPRING_KIND_UINT64,                 \
+                        .count = (bytes) / 8, .element_bytes = 8,                                  \
+                }                                                                                  \
+        }
+
+static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
+static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
+
+static struct topic_spec topic(const char *name, const struct slipring_type *type) {
+        return (struct topic_spec){
+                .name = name,
+                .description = "",
+                .type = type,
+                .depth = DEPTH,
+                .waiters = LAYOUT_WAITERS_DEFAULT,
+                .uid = geteuid(),
+                .gid = getegid(),
+                .mode = 0600,
+        };
+}
+
+static int bus_make(struct bench *bench) {
+        const struct topic_spec specs[] = {
+                topic(TOPIC_SMALL, &small_type),
+                topic(TOPIC_BACK, &small_type),
+                topic(TOPIC_LARGE, &large_type),
+        };
+        struct slipring_error error = {0};
+        int r;
+
+        (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
+        r = registry_open(&bench->registry, bench->bus, &error);
+        if (r == 0) {
+                r = registry_apply(bench->registry, specs, sizeof(specs) / sizeof(*specs), NULL,
+                                   NULL, &error);
+        }
+        if (r < 0) {
+                (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
+        }
+        return r;
+}
+
+static bool gone(key_t key) {
+        return shmget(key, 0, 0) < 0 && errno == ENOENT && semget(key, 0, 0) < 0 && errno == ENOENT;
+}
+
+/* Takes the bus down and looks whether it is. */
+static int bus_remove(struct bench *bench) {
+        key_t keys[3 * 3 + 1];
+        size_t count = 0, i;
+        int r = 0;
+
+        if (!bench->registry) {
+                return 0;
+        }
+        keys[count++] = directory_key(geteuid(), bench->bus);
+        for (i = 0; i < registry_count(bench->registry) && i < 3; i++) {
+                keys[count++] = registry_entry(bench->registry, i)->data_key;
+                keys[count++] = registry_entry(bench->registry, i)->claim_key;
+                keys[count++] = registry_entry(bench->registry, i)->board_key;
+        }
+        bench->registry = registry_remove(bench->registry);
+        for (i = 0; i < count; i++) {
+                if (!gone(keys[i])) {
+                        (void) fprintf(stderr, "slipring-bench: left behind: key 0x%08x\n",
+                                       (unsigned) keys[i]);
+                        r = -EBUSY;
+                }
+        }
+        return r;
+}
+
+/* --- measuring --- */
+
+static bool wanted(const struct bench *bench, const struct measurement *measurement) {
+        return !bench->only || strncmp(measurement->name, bench->only, strlen(bench->only)) == 0;
+}
+
+static int measure(struct bench *bench, const struct measurement *measurement, int *ret_signal) {
+        static struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
+        int r;
+
+        if (measurement->peers && !measurement->period_ms && bench->stage.cpu_count < 2) {
+                (void) fprintf(stderr,
+                               "slipring-bench: %s: left out, two that spin need two "
+                               "processors\n",
+                               measurement->name);
+                return 0;
+        }
+        (void) fprintf(stderr, "slipring-bench: %s ...\n", measurement->name);
+        r = stage_run(measurement, &bench->stage, rounds, ret_signal);
+        if (r == 0) {
+                report_rows(measurement, &bench->stage, rounds, bench->json);
+                /* Whoever reads us may be gone. */
+                r = fflush(stdout) == 0 ? 0 : -errno;
+        } else if (r != -EINTR) {
+                (void) fprintf(stderr, "slipring-bench: %s: %s\n", measurement->name,
+                               r == -ECHILD ? "a process of it failed or was killed"
+                                            : strerror(-r));
+        }
+        return r;
+}
+
+static int run(struct bench *bench, int *ret_signal) {
+        unsigned i;
+        int r;
+
+        r = bus_make(bench);
+        if (r == 0) {
+                report_machine(&bench->stage, bench->json);
+        }
+        for (i = 0; i < measurement_count && r == 0; i++) {
+                if (wanted(bench, &measurements[i])) {
+                        r = measure(bench, &measurements[i], ret_signal);
+                }
+        }
+        if (bus_remove(bench) < 0 && r == 0) {
+                r = -EBUSY;
+        }
+        return r;
+}
+
+/* --- options --- */
+
+static unsigned list(const struct bench *bench, bool print) {
+        unsigned i, count = 0;
+
+        for (i = 0; i < measurement_count; i++) {
+                if (wanted(bench, &measurements[i])) {
+                        count++;
+                        if (print) {
+                                (void) printf("%-28s floor: %s\n", measurements[i].name,
+                                              measurements[i].floor);
+                        }
+                }
+        }
+        return count;
+}
+
+static int find_cpus(struct bench *bench) {
+        cpu_set_t set;
+        int cpu;
+
+        if (sched_getaffinity(0, sizeof(set), &set) < 0) {
+                return -errno;
+        }
+        for (cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+                if (CPU_ISSET((size_t) cpu, &set)) {
+                        bench->cpus[bench->stage.cpu_count++] = cpu;
+                }
+        }
+        bench->stage.cpus = bench->cpus;
+        return 0;
+}
+
+/* Exit status of a wrong command line, 0 of one that is done with, -1 to go on. */
+static int parse(struct bench *bench, int argc, char **argv) {
+        enum { QUICK = 256, ONLY, JSON, ROUNDS, NO_PIN, LIST, HELP };
+        static const struct option options[] = {
+                {"quick", no_argument, NULL, QUICK},   {"only", required_argument, NULL, ONLY},
+                {"json", no_argument, NULL, JSON},     {"rounds", required_argument, NULL, ROUNDS},
+                {"no-pin", no_argument, NULL, NO_PIN}, {"list", no_argument, NULL, LIST},
+                {"help", no_argument, NULL, HELP},     {0},
+        };
+        bool listed = false;
+        char *rest;
+        int option;
+
+        while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+                switch (option) {
+                case QUICK:
+                        bench->stage.quick = true;
+                        break;
+                case ONLY:
+                        bench->only = optarg;
+                        break;
+                case JSON:
+                        bench->json = true;
+                        break;
+                case ROUNDS:
+                        bench->stage.rounds = (unsigned) strtoul(optarg, &rest, 10);
+                        if (*rest || bench->stage.rounds < ROUNDS_MIN ||
+                            bench->stage.rounds > ROUNDS_MAX) {
+                                (void) fprintf(stderr, "slipring-bench: --rounds is %u to %u\n",
+                                               ROUNDS_MIN, ROUNDS_MAX);
+                                return 2;
+                        }
+                        break;
+                case NO_PIN:
+                        bench->stage.pin = false;
+                        break;
+                case LIST:
+                        listed = true;
+                        break;
+                case HELP:
+                        (void) fputs(help, stdout);
+                        return 0;
+                default:
+                        (void) fputs(help, stderr);
+                        return 2;
+                }
+        }
+        if (optind < argc || list(bench, listed) == 0) {
+                (void) fprintf(stderr, "slipring-bench: %s '%s' (see --list)\n",
+                               optind < argc ? "unexpected argument" : "no measurement begins with",
+                               optind < argc ? argv[optind] : bench->only);
+                return 2;
+        }
+        return listed ? 0 : -1;
+}
+
+int main(int argc, char **argv) {
+        struct bench bench = {.stage = {.pin = true}};
+        int r, signal_number = 0;
+        sigset_t signals;
+
+        r = parse(&bench, argc, argv);
+        if (r >= 0) {
+                return r;
+        }
+        if (!bench.stage.rounds) {
+                bench.stage.rounds = bench.stage.quick ? ROUNDS_MIN : 9;
+        }
+        r = find_cpus(&bench);
+        if (r < 0) {
+                (void) fprintf(stderr, "slipring-bench: which processors: %s\n", strerror(-r));
+                return 1;
+        }
+        bench.stage.bus = bench.bus;
+        /* From here on there is something to clean up, whoever ends us and whoever stops reading.
+         */
+        stage_signals(&signals);
+        (void) sigprocmask(SIG_BLOCK, &signals, NULL);
+        (void) signal(SIGPIPE, SIG_IGN);
+        r = run(&bench, &signal_number);
+        return r == 0 ? 0 : r == -EINTR ? 128 + signal_number : 1;
+}

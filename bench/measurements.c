@@ -1,0 +1,66 @@
+/*
+ * All that is measured.
+ */
+
+#include "bench/measurements.h"
+
+#define PUBLISH_FLOOR "stamps, memcpy, clock and one fence in a bare ring"
+#define IN_PLACE_FLOOR "stamps, 64 bytes written in place, clock and one fence in a bare ring"
+
+#define PUBLISH .round = publish_round, .step = publish_step
+
+#define SMALL PUBLISH, .payload_bytes = SMALL_BYTES, .count = 50000, .quick_count = 2000
+#define LARGE PUBLISH, .payload_bytes = LARGE_BYTES
+#define COPIES .count = 500, .quick_count = 50
+#define LOANS .loaned = true, .count = 50000, .quick_count = 2000
+
+#define PINGPONG                                                                                   \
+        .round = pingpong_round, .step = pingpong_step, .payload_bytes = SMALL_BYTES, .peers = 1,  \
+        .back = true, .count = 20000, .quick_count = 1000
+
+#define WAKE                                                                                       \
+        .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
+        .floor = "the bare ring and one futex"
+
+const struct measurement measurements[] = {
+        {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL},
+        {"publish-64B-loaned", .floor = IN_PLACE_FLOOR, SMALL, .loaned = true},
+        {"publish-64B-copied-polled", .floor = PUBLISH_FLOOR, SMALL, .peers = 1},
+        {"publish-64B-loaned-polled", .floor = IN_PLACE_FLOOR, SMALL, .peers = 1, .loaned = true},
+        {"publish-1MiB-copied", .floor = PUBLISH_FLOOR, LARGE, COPIES},
+        {"publish-1MiB-loaned", .floor = IN_PLACE_FLOOR, LARGE, LOANS},
+        {"publish-1MiB-copied-polled", .floor = PUBLISH_FLOOR, LARGE, COPIES, .peers = 1},
+        {"publish-1MiB-loaned-polled", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .peers = 1},
+        {"pingpong-ring", .floor = "the bare ring", PINGPONG},
+        {"pingpong-line", .floor = "one cache line each way", PINGPONG, .line = true},
+        {"blocking-1kHz",
+         {"call", "delivery"},
+         WAKE,
+         .peers = 1,
+         .period_ms = 1,
+         .count = 1000,
+         .quick_count = 40},
+        {"fanout-1",
+         {"call", "delivery"},
+         WAKE,
+         .peers = 1,
+         .period_ms = 2,
+         .count = 250,
+         .quick_count = 20},
+        {"fanout-8",
+         {"call", "delivery", "last"},
+         WAKE,
+         .peers = 8,
+         .period_ms = 2,
+         .count = 250,
+         .quick_count = 20},
+        {"fanout-64",
+         {"call", "delivery", "last"},
+         WAKE,
+         .peers = 64,
+         .period_ms = 4,
+         .count = 150,
+         .quick_count = 15},
+};
+
+const unsigned measurement_count = sizeof(measurements) / sizeof(*measurements);

@@ -1,0 +1,132 @@
+#ifndef SLIPRING_BENCH_STAGE_H
+#define SLIPRING_BENCH_STAGE_H
+
+/*
+ * The processes of one measurement: a driver, who publishes and holds the clock, and its peers.
+ *
+ * Rounds of ours and of the floor alternate in the same processes, on the same processors, within
+ * milliseconds of each other: A B A B ... Every process has both sides open from the start.
+ */
+
+#include <signal.h>
+#include <stdalign.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <slipring/publisher.h>
+#include <slipring/subscriber.h>
+
+#include "bench/figures.h"
+#include "bench/floor.h"
+
+enum side {
+        OURS,
+        FLOOR,
+        SIDES,
+};
+
+#define ROUNDS_MIN 5u
+#define ROUNDS_MAX 99u
+#define ROWS_MAX 3u
+#define PEERS_MAX 64u
+
+struct stage;
+
+/* Something to measure. */
+struct measurement {
+        const char *name;
+        const char *rows[ROWS_MAX]; /* name-ROW for each; none: one row, called name */
+        const char *floor;          /* what the floor is, for people */
+        uint32_t payload_bytes;
+        unsigned peers;
+        unsigned count;       /* samples of one round ... */
+        unsigned quick_count; /* ... and of one that is to be over soon */
+        unsigned period_ms;   /* between two messages; 0: none, both sides spin */
+        bool back;            /* peers publish too, on a topic of their own */
+        bool loaned;          /* in place instead of copied */
+        bool line;            /* the floor is bare cache lines instead of a ring */
+
+        /* The driver's part of a round: fills one struct figures a row. */
+        void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
+        /* What a peer does again and again until the round is over; NULL without peers. */
+        void (*step)(struct stage *stage, enum side side);
+        /* How the driver gets out of bed who sleeps when the round is over; may be NULL. */
+        void (*kick)(struct stage *stage, enum side side);
+};
+
+/* A peer's word to the driver, on a line of its own. */
+struct receipt {
+        alignas(64) _Atomic uint64_t time_ns;
+};
+
+/* What the processes share beside what is measured. */
+struct board {
+        alignas(64) _Atomic unsigned round; /* the driver's: number of the running round, from 1 */
+        _Atomic unsigned over;              /* the driver's: number of the last finished round */
+        alignas(64) _Atomic unsigned ready; /* peers that opened all */
+        _Atomic unsigned entered;           /* peers, times rounds */
+        _Atomic unsigned left;              /* peers, times rounds */
+        alignas(64) _Atomic unsigned receipts_written; /* this round */
+        struct receipt receipts[PEERS_MAX];
+        struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
+};
+
+struct stage_options {
+        const char *bus;
+        unsigned rounds;
+        bool quick;
+        bool pin;
+        const int *cpus; /* the first is the driver's, the others are the peers' in turn */
+        unsigned cpu_count;
+};
+
+/* A process's view of its measurement. */
+struct stage {
+        const struct measurement *measurement;
+        const struct stage_options *options;
+        struct board *board;
+        struct floor *ring, *ring_back;
+        unsigned count; /* samples of one round */
+        unsigned index; /* of a peer */
+
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        uint64_t seen;    /* of the floor's ring that this process reads */
+        uint64_t number;  /* ping-pong: the last number sent or answered */
+        void *payload;    /* what is published */
+        void *buffer;     /* where it is taken to */
+        uint64_t *values; /* room for what a driver measures */
+        uint64_t sum;     /* so that what is read in place is read */
+        bool failed;      /* a call on ours did: what was timed is not what was meant */
+};
+
+/* Topics of the bench's bus; every message type is an array of 64-bit words. */
+#define TOPIC_SMALL "small"
+#define TOPIC_BACK "back"
+#define TOPIC_LARGE "large"
+#define SMALL_BYTES 64u
+#define LARGE_BYTES (1u << 20)
+#define DEPTH 8u
+
+/* Is the running round over? For peers. */
+bool stage_over(const struct stage *stage);
+
+/*
+ * stage_run() - run a measurement
+ * @ret_rounds: board->rounds of the measurement; one struct figures a row, side and round
+ *
+ * Return: 0, -EINTR if this process was told to stop (the signal is in @ret_signal), -ECHILD if a
+ * process of the measurement failed or was killed, or another negative errno.
+ */
+int stage_run(const struct measurement *measurement,
+              const struct stage_options *options,
+              struct figures ret_rounds[ROWS_MAX][SIDES][ROUNDS_MAX],
+              int *ret_signal);
+
+/* Signals that stop the bench: to be blocked from the start, and waited for in stage_run(). */
+void stage_signals(sigset_t *ret_signals);
+
+/* Samples of one round. */
+unsigned stage_count(const struct measurement *measurement, const struct stage_options *options);
+
+#endif

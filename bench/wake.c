@@ -1,0 +1,115 @@
+/*
+ * Publishing to subscribers that sleep: what the call costs, when each has its sample, and when the
+ * last one has.
+ *
+ * Every message goes out at the next tick of a timer, and only once all have the one before, so
+ * that all sleep by then. The time of reception is taken by the receiver, with the sample in hand.
+ */
+
+#include <time.h>
+
+#include "bench/measurements.h"
+
+#define MS UINT64_C(1000000)
+
+/* Messages before those that count. */
+#define WARM 5u
+
+static void sleep_until(uint64_t time_ns) {
+        const struct timespec time = {
+                .tv_sec = (time_t) (time_ns / 1000 / MS),
+                .tv_nsec = (long) (time_ns % (1000 * MS)),
+        };
+
+        (void) clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+}
+
+static void publish(struct stage *stage, enum side side) {
+        if (side == OURS) {
+                stage->failed |= slipring_publisher_publish(stage->publisher, stage->payload,
+                                                            SMALL_BYTES, 0) < 0;
+        } else {
+                floor_publish(stage->ring, stage->payload);
+                floor_wake(stage->ring);
+        }
+}
+
+/* All peers have the message: the timer's tick comes first where it can, so that nobody looks at
+ * the lines that the peers write while they are being woken. */
+static void collect(struct stage *stage, uint64_t *tick_ns, unsigned messages) {
+        const unsigned expected = stage->measurement->peers * messages;
+        uint64_t period_ns = stage->measurement->period_ms * MS;
+
+        do {
+                *tick_ns += period_ns;
+                if (slipring_now_ns() > *tick_ns) {
+                        *tick_ns = slipring_now_ns() + period_ns;
+                }
+                sleep_until(*tick_ns);
+        } while (atomic_load_explicit(&stage->board->receipts_written, memory_order_acquire) <
+                 expected);
+}
+
+static void one(struct stage *stage,
+                enum side side,
+                uint64_t *values[ROWS_MAX],
+                uint64_t *tick,
+                unsigned number) {
+        uint64_t begin, end, span, last = 0;
+        unsigned peer;
+
+        begin = slipring_now_ns();
+        publish(stage, side);
+        end = slipring_now_ns();
+        collect(stage, tick, number);
+        if (number <= WARM) {
+                return;
+        }
+        *values[0]++ = end - begin;
+        for (peer = 0; peer < stage->measurement->peers; peer++) {
+                span = atomic_load_explicit(&stage->board->receipts[peer].time_ns,
+                                            memory_order_relaxed) -
+                       begin;
+                last = span > last ? span : last;
+                *values[1]++ = span;
+        }
+        *values[2]++ = last;
+}
+
+void wake_round(struct stage *stage, enum side side, struct figures *ret_rows) {
+        uint64_t *const calls = stage->values, *const lasts = calls + stage->count,
+                        *const deliveries = lasts + stage->count;
+        uint64_t *values[ROWS_MAX] = {calls, deliveries, lasts};
+        uint64_t tick_ns = slipring_now_ns() + 2 * MS;
+        unsigned number;
+
+        /* Peers have entered the round; now they go to sleep. */
+        sleep_until(tick_ns);
+        for (number = 1; number <= WARM + stage->count; number++) {
+                one(stage, side, values, &tick_ns, number);
+        }
+        ret_rows[0] = figures_of(calls, stage->count);
+        ret_rows[1] = figures_of(deliveries, (size_t) stage->count * stage->measurement->peers);
+        ret_rows[2] = figures_of(lasts, stage->count);
+}
+
+static bool receive(struct stage *stage, enum side side) {
+        if (side == FLOOR) {
+                floor_wait(stage->ring, stage->seen);
+                return floor_take(stage->ring, &stage->seen, stage->buffer);
+        }
+        return slipring_subscriber_wait(stage->subscriber, SLIPRING_FOREVER) == 0 &&
+               slipring_subscriber_take(stage->subscriber, stage->buffer, SMALL_BYTES, NULL) == 1;
+}
+
+void wake_step(struct stage *stage, enum side side) {
+        if (receive(stage, side) && !stage_over(stage)) {
+                atomic_store_explicit(&stage->board->receipts[stage->index].time_ns,
+                                      slipring_now_ns(), memory_order_relaxed);
+                atomic_fetch_add_explicit(&stage->board->receipts_written, 1, memory_order_release);
+        }
+}
+
+void wake_kick(struct stage *stage, enum side side) {
+        publish(stage, side);
+}
