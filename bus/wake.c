@@ -18,10 +18,18 @@
 
 #include "bus/wake.h"
 
-#ifndef SYS_futex
-/* 32-bit architectures with 64-bit time only. */
-#define SYS_futex SYS_futex_time64
+/* On 32-bit machines struct timespec has 32 or 64-bit times, as libc was built; these calls always
+ * have 64-bit ones, as everything on 64-bit machines has. */
+#ifdef SYS_futex_time64
+#define FUTEX SYS_futex_time64
+#else
+#define FUTEX SYS_futex
 #endif
+
+struct kernel_time {
+        int64_t sec;
+        int64_t nsec;
+};
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
@@ -37,26 +45,26 @@ struct waitv_item {
 
 #define WAITV_SIZE_U32 2u
 
-static struct timespec to_timespec(uint64_t ns) {
-        return (struct timespec){
-                .tv_sec = (time_t) (ns / UINT64_C(1000000000)),
-                .tv_nsec = (long) (ns % UINT64_C(1000000000)),
+static struct kernel_time to_kernel_time(uint64_t ns) {
+        return (struct kernel_time){
+                .sec = (int64_t) (ns / UINT64_C(1000000000)),
+                .nsec = (int64_t) (ns % UINT64_C(1000000000)),
         };
 }
 
 unsigned wake_send(_Atomic uint32_t *word, unsigned limit) {
-        long woken = syscall(SYS_futex, word, FUTEX_WAKE, limit, NULL, NULL, 0);
+        long woken = syscall(FUTEX, word, FUTEX_WAKE, limit, NULL, NULL, 0);
 
         return woken > 0 ? (unsigned) woken : 0;
 }
 
 static int
 sleep_as(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, uint32_t bits) {
-        struct timespec deadline = to_timespec(deadline_ns);
+        struct kernel_time deadline = to_kernel_time(deadline_ns);
         long r;
 
         /* FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its time is absolute and monotonic. */
-        r = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, bits);
+        r = syscall(FUTEX, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, bits);
         if (r < 0 && errno != EAGAIN) {
                 return -errno;
         }
@@ -72,12 +80,12 @@ int wake_sleep_poked(_Atomic uint32_t *word, uint32_t expected, uint64_t deadlin
 }
 
 void wake_poke(_Atomic uint32_t *word) {
-        (void) syscall(SYS_futex, word, FUTEX_WAKE_BITSET, WAKE_ALL, NULL, NULL, WAKE_BIT_POKE);
+        (void) syscall(FUTEX, word, FUTEX_WAKE_BITSET, WAKE_ALL, NULL, NULL, WAKE_BIT_POKE);
 }
 
 int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadline_ns) {
         struct waitv_item waiters[WAKE_ITEMS_MAX];
-        struct timespec deadline = to_timespec(deadline_ns);
+        struct kernel_time deadline = to_kernel_time(deadline_ns);
         long r;
         size_t i;
 
