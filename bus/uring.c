@@ -119,7 +119,13 @@ static int submit(struct uring *uring, const struct io_uring_sqe *entry) {
         /* The kernel's contract: the entry before the tail. */
         atomic_store_explicit(uring->sq_tail, tail + 1, memory_order_release);
         r = enter(uring, 1, 0);
-        return r < 0 ? r : r == 1 ? 0 : -EAGAIN;
+        if (r == 1) {
+                return 0;
+        }
+        /* Refused as a whole. Left in the queue, it would go out in place of the next one, and that
+         * one in place of the one after. relaxed: the kernel looks only in enter(). */
+        atomic_store_explicit(uring->sq_tail, tail, memory_order_relaxed);
+        return r < 0 ? r : -EAGAIN;
 }
 
 int uring_wait_futex(struct uring *uring, _Atomic uint32_t *word, uint32_t expected, uint64_t id) {

@@ -74,6 +74,7 @@ struct slipring_waitset {
         size_t first; /* where slipring_waitset_ready() begins, in turn */
 
         struct uring uring;
+        bool ticking; /* uring: the timer runs */
         struct helper **helpers;
         size_t helper_count;
         _Atomic uint32_t fired; /* counts what helpers found */
@@ -135,7 +136,6 @@ static void uring_tick(struct slipring_waitset *waitset) {
                         watch_ended(watch);
                 }
         }
-        (void) uring_wait_ns(&waitset->uring, WAKE_BOUND_NS, ID_TICK);
 }
 
 static void uring_collect(struct slipring_waitset *waitset) {
@@ -146,6 +146,7 @@ static void uring_collect(struct slipring_waitset *waitset) {
         while (uring_next(&waitset->uring, &id, &result)) {
                 waitset->dirty = true;
                 if (id == ID_TICK) {
+                        waitset->ticking = false;
                         uring_tick(waitset);
                 } else if (id != ID_CANCEL && (uint32_t) id < waitset->count) {
                         watch = waitset->watches[(uint32_t) id];
@@ -153,6 +154,10 @@ static void uring_collect(struct slipring_waitset *waitset) {
                                 watch_ended(watch);
                         }
                 }
+        }
+        /* Where the kernel had no memory for it, by the next call. */
+        if (!waitset->ticking) {
+                waitset->ticking = uring_wait_ns(&waitset->uring, WAKE_BOUND_NS, ID_TICK) == 0;
         }
 }
 
@@ -520,6 +525,7 @@ int slipring_waitset_new(struct slipring_waitset **ret_waitset, struct slipring_
         waitset->backend = choose_backend(waitset);
         if (waitset->backend == BACKEND_URING) {
                 r = uring_wait_ns(&waitset->uring, WAKE_BOUND_NS, ID_TICK);
+                waitset->ticking = r == 0;
         }
         if (r < 0) {
                 slipring_waitset_close(waitset);
