@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sem.h>
@@ -372,6 +373,210 @@ static void test_a_manager_that_cannot_start_leaves_nothing(void **state) {
         assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
 }
 
+/* --- a publisher gone mad --- */
+
+static uint64_t draw(uint64_t *seed) {
+        *seed ^= *seed << 13;
+        *seed ^= *seed >> 7;
+        *seed ^= *seed << 17;
+        return *seed;
+}
+
+/* Words that mean something, rather than noise, are what gets past a first check. */
+static uint64_t tempting(uint64_t *seed) {
+        switch (draw(seed) % 8) {
+        case 0:
+                return 0;
+        case 1:
+                return UINT64_MAX;
+        case 2:
+                return UINT64_MAX / 2 + draw(seed) % 3;
+        case 3:
+                return (uint64_t) sizeof(struct message) << 32 | 1;
+        case 4:
+                return draw(seed);
+        default:
+                return draw(seed) % 16;
+        }
+}
+
+struct scribble {
+        int data_id;
+        int board_id;
+};
+
+/* The words and the slots, and the board. */
+static int scribble_run(void *argument) {
+        const struct scribble *scribble = argument;
+        uint64_t *data = shmat(scribble->data_id, NULL, 0);
+        uint64_t *board = shmat(scribble->board_id, NULL, 0), seed = 88172645463325252u;
+        const struct layout_header *header = (const void *) data;
+        size_t count;
+
+        if (data == (void *) -1 || board == (void *) -1) {
+                return 1;
+        }
+        count = (header->segment_bytes - header->words_offset) / 8;
+        data += header->words_offset / 8;
+        for (;;) {
+                data[draw(&seed) % count] = tempting(&seed);
+                /* The head, which all else hangs on, more often. */
+                data[0] = tempting(&seed);
+                board[0] = tempting(&seed);
+        }
+}
+
+static int scribble_header_run(void *argument) {
+        const struct scribble *scribble = argument;
+        uint64_t *data = shmat(scribble->data_id, NULL, 0), seed = 88172645463325252u, kept;
+        size_t word;
+
+        if (data == (void *) -1) {
+                return 1;
+        }
+        for (;;) {
+                word = 1 + draw(&seed) % 160;
+                kept = data[word];
+                data[word] = tempting(&seed);
+                data[word] = kept;
+        }
+}
+
+static void use(struct slipring_subscriber *subscriber) {
+        struct slipring_subscriber_info info;
+        struct slipring_sample sample;
+        struct message message;
+        int r;
+
+        r = slipring_subscriber_take(subscriber, &message, sizeof(message), &sample);
+        assert_true(r == 1 || r == 0 || r == -EAGAIN || r == -EBADMSG || r == -EIDRM);
+        r = slipring_subscriber_take_newest(subscriber, &message, sizeof(message), &sample);
+        assert_true(r == 1 || r == 0 || r == -EAGAIN || r == -EBADMSG || r == -EIDRM);
+        r = slipring_subscriber_borrow(subscriber, &sample);
+        if (r == 1) {
+                assert_int_equal(sample.payload_bytes, sizeof(message));
+                memcpy(&message, sample.payload, sample.payload_bytes);
+                r = slipring_subscriber_release(subscriber);
+                assert_true(r == 0 || r == -ESTALE);
+        }
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        r = slipring_subscriber_wait(subscriber, slipring_now_ns() + 1000);
+        assert_true(r == 0 || r == -ETIMEDOUT || r == -EIDRM);
+}
+
+static struct scribble scribble_on(const struct bus *bus) {
+        const struct layout_entry *entry = registry_entry(bus->registry, 0);
+
+        return (struct scribble){.data_id = entry->data_id, .board_id = entry->board_id};
+}
+
+static void test_a_scribbled_ring_ends_in_errors_only(void **state) {
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct scribble scribble = scribble_on(*state);
+        struct slipring_subscriber *ready;
+        struct slipring_waitset *waitset = NULL;
+        unsigned rounds = harness_long() ? 1000000 : 20000, i;
+        pid_t pid;
+        int r;
+
+        assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
+        assert_int_equal(slipring_waitset_add(waitset, subscriber), 0);
+        pid = process_start(scribble_run, &scribble);
+        for (i = 0; i < rounds; i++) {
+                use(subscriber);
+                r = slipring_waitset_ready(waitset, &ready, 1);
+                assert_true(r == 0 || r == 1);
+        }
+        process_kill(pid);
+        slipring_waitset_close(waitset);
+        slipring_subscriber_close(subscriber);
+}
+
+static void test_a_header_that_changes_while_it_is_read_is_whole_or_refused(void **state) {
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        struct scribble scribble = scribble_on(*state);
+        unsigned rounds = harness_long() ? 50000 : 1000, opened = 0, i;
+        pid_t pid;
+        int r;
+
+        pid = process_start(scribble_header_run, &scribble);
+        for (i = 0; i < rounds; i++) {
+                subscriber = NULL;
+                r = slipring_subscriber_open(&subscriber, "imu", NULL, NULL);
+                assert_true(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
+                if (r == 0) {
+                        assert_int_equal(slipring_subscriber_type(subscriber)->payload_bytes,
+                                         sizeof(struct message));
+                        use(subscriber);
+                        opened++;
+                }
+                slipring_subscriber_close(subscriber);
+                publisher = NULL;
+                r = slipring_publisher_open(&publisher, "imu", NULL, NULL);
+                assert_true(r == 0 || r == -EBADMSG || r == -EPROTONOSUPPORT);
+                slipring_publisher_close(publisher);
+        }
+        process_kill(pid);
+        assert_true(opened > 0);
+}
+
+/* --- a full bus --- */
+
+/* In an IPC namespace of its own: it takes nearly all the segments that a machine has. */
+static int full_run(void *argument) {
+        static struct topic_spec specs[LAYOUT_TOPICS_MAX + 1];
+        static char names[LAYOUT_TOPICS_MAX + 1][16];
+        static enum registry_outcome outcomes[LAYOUT_TOPICS_MAX];
+        static const enum registry_outcome expected[] = {REGISTRY_CREATED, REGISTRY_KEPT,
+                                                         REGISTRY_REPLACED};
+        struct slipring_subscriber *last = NULL;
+        struct registry *registry = NULL;
+        size_t i, round, removed = 0;
+        int bad = 0;
+
+        (void) argument;
+        if (unshare(CLONE_NEWIPC) < 0) {
+                return 77;
+        }
+        for (i = 0; i <= LAYOUT_TOPICS_MAX; i++) {
+                (void) snprintf(names[i], sizeof(names[i]), "t%zu", i);
+                specs[i] = topic_of(names[i], 2);
+        }
+        if (setenv("SLIPRING_BUS", "full", 1) < 0 || registry_open(&registry, "full", NULL) < 0) {
+                return 1;
+        }
+        if (registry_apply(registry, specs, LAYOUT_TOPICS_MAX + 1, NULL, NULL, NULL) != -E2BIG) {
+                return 2;
+        }
+        /* Created; kept; each replaced while its predecessor is still there. */
+        for (round = 0; round < 3 && !bad; round++) {
+                for (i = 0; i < LAYOUT_TOPICS_MAX; i++) {
+                        specs[i].depth = round < 2 ? 2 : 3;
+                }
+                bad |= registry_apply(registry, specs, LAYOUT_TOPICS_MAX, outcomes, &removed,
+                                      NULL) != 0;
+                bad |= removed != 0 || registry_count(registry) != LAYOUT_TOPICS_MAX;
+                for (i = 0; i < LAYOUT_TOPICS_MAX; i++) {
+                        bad |= outcomes[i] != expected[round];
+                }
+                bad |= slipring_subscriber_open(&last, "t1999", NULL, NULL) != 0;
+                last = slipring_subscriber_close(last);
+        }
+        registry_remove(registry);
+        return bad ? 3 : 0;
+}
+
+static void test_a_full_bus(void **state) {
+        int status = process_wait(process_start(full_run, NULL));
+
+        (void) state;
+        if (status == 77) {
+                skip();
+        }
+        assert_int_equal(status, 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
@@ -391,6 +596,9 @@ int main(void) {
                 CASE(test_the_counts_of_a_move_are_exact),
                 CASE(test_a_handle_never_moves_to_another_bus),
                 CASE(test_a_manager_that_cannot_start_leaves_nothing),
+                CASE(test_a_scribbled_ring_ends_in_errors_only),
+                CASE(test_a_header_that_changes_while_it_is_read_is_whole_or_refused),
+                CASE(test_a_full_bus),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
