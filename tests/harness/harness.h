@@ -45,6 +45,7 @@ bool blob_whole(const void *payload, size_t bytes, uint64_t *ret_number);
 struct topic_spec topic_of(const char *name, uint32_t depth);
 
 /* Start a bus with topics and make it the default one of this process and its children. */
+/* (The struct has to live as long as the process: what a failed test leaves is removed at exit.) */
 void bus_start(struct bus *bus, const struct topic_spec *specs, size_t count);
 void bus_apply(struct bus *bus, const struct topic_spec *specs, size_t count);
 void bus_stop(struct bus *bus);

@@ -286,7 +286,7 @@ static void test_waits_for_the_bus(void **state) {
         struct topic_spec specs[8];
         size_t count = host_topics(specs);
         struct host_msgs_Cpu cpu;
-        struct bus bus;
+        static struct bus bus;
         char name[64];
         pid_t pid;
 

@@ -185,7 +185,7 @@ static void stress(uint32_t depth, unsigned count) {
         struct shared *shared;
         pid_t pids[MANNERS];
         unsigned seed = depth;
-        struct bus bus;
+        static struct bus bus;
         int i;
 
         shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,

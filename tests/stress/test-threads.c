@@ -95,7 +95,7 @@ static void run(uint32_t depth, bool waitset) {
         pthread_t publisher, readers[READERS];
         static struct slipring_waitset *yes;
         uint64_t count = samples();
-        struct bus bus;
+        static struct bus bus;
         int i;
 
         done = false;
