@@ -16,7 +16,7 @@
 /* How often a client looks for a bus that is not there: there is nothing yet to sleep on. */
 #define LOCATE_INTERVAL_NS UINT64_C(50000000)
 
-/* Times in a row that a topic may be replaced between the look at the directory and the attach. */
+/* Times in a row that the directory may change between the look at it and the attach. */
 #define REPLACED_TRIES 16
 
 unsigned topic_board_mode(unsigned mode) {
@@ -226,11 +226,17 @@ static int open_now(struct topic *ret_topic,
                         request->topic, directory->bus);
         }
         r = topic_attach(ret_topic, entry, request->writable, reterr);
-        if (r == 0 && request->type) {
+        if (r < 0) {
+                return r;
+        }
+        if (ret_topic->header.copy->instance != directory->header.copy->instance) {
+                r = error_set(reterr, -EBADMSG, "topic '%s': its segment belongs to another bus",
+                              request->topic);
+        } else if (request->type) {
                 r = type_compare(request->type, &ret_topic->header.type, request->topic, reterr);
-                if (r < 0) {
-                        topic_detach(ret_topic);
-                }
+        }
+        if (r < 0) {
+                topic_detach(ret_topic);
         }
         return r;
 }
@@ -272,7 +278,8 @@ int topic_open(struct topic *ret_topic,
 
         for (;;) {
                 r = open_now(ret_topic, directory, request, &table, reterr);
-                if (r == -EIDRM && ++replaced < REPLACED_TRIES) {
+                /* Replaced between two looks, or the directory was written during three. */
+                if ((r == -EIDRM || r == -EAGAIN) && ++replaced < REPLACED_TRIES) {
                         continue;
                 }
                 if (r < 0 && directory->segment.id >= 0 && ring_retired(&directory->ring)) {
@@ -284,7 +291,7 @@ int topic_open(struct topic *ret_topic,
                                 continue;
                         }
                 }
-                if (r != -ENOENT && r != -EIDRM) {
+                if (r != -ENOENT && r != -EIDRM && r != -EAGAIN) {
                         break;
                 }
                 w = open_wait(directory, &table, request->deadline_ns);
@@ -299,7 +306,7 @@ int topic_open(struct topic *ret_topic,
                 }
         }
         directory_table_free(&table);
-        if (r == -EIDRM) {
+        if (r == -EIDRM || r == -EAGAIN) {
                 /* Listed, but its objects were taken away; nothing of the caller's was retired. */
                 r = -ENOENT;
         }

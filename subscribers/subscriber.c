@@ -272,12 +272,14 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
                 return r;
         }
         while (!ring_reader_ready(&subscriber->reader)) {
+                /* Before the flag on the wake board is set: who only polls is no sleeper, and must
+                 * not cost the publisher a wake-up. */
+                if (slipring_now_ns() >= deadline_ns) {
+                        return ring_retired(&subscriber->reader.ring) ? -EIDRM : -ETIMEDOUT;
+                }
                 r = subscriber_prepare_sleep(subscriber, &word);
                 if (r != 0) {
                         return r == 1 ? 0 : r;
-                }
-                if (slipring_now_ns() >= deadline_ns) {
-                        return -ETIMEDOUT;
                 }
                 r = wake_sleep(&subscriber->reader.ring.words->wake, word, wake_bound(deadline_ns));
                 if (r < 0 && r != -ETIMEDOUT) {
@@ -306,14 +308,14 @@ wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t 
         struct wake_item items[WAKE_ITEMS_MAX];
         size_t i;
 
+        if (slipring_now_ns() >= deadline_ns) {
+                return -ETIMEDOUT;
+        }
         for (i = 0; i < count; i++) {
                 if (subscriber_prepare_sleep(subscribers[i], &items[i].expected) != 0) {
                         return 0;
                 }
                 items[i].word = &subscribers[i]->reader.ring.words->wake;
-        }
-        if (slipring_now_ns() >= deadline_ns) {
-                return -ETIMEDOUT;
         }
         if (subscribers[0]->no_waitv) {
                 return -ENOSYS;

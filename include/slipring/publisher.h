@@ -10,7 +10,8 @@
  * One process publishes to a topic at a time; the kernel takes the claim back however that process
  * ends, and a publisher that stands by then goes on where it stopped. A handle belongs to one
  * thread at a time. In a forked child every call on a handle of the parent's says -ECHILD (not so
- * after vfork(2), which shares the parent's memory).
+ * after vfork(2), which shares the parent's memory). The claim lasts until the process ends, also
+ * over execve(2): close first.
  */
 
 #include <stddef.h>

@@ -534,6 +534,10 @@ static void test_a_header_that_contradicts_the_directory_is_refused(void **state
         assert_int_equal(open_subscriber("imu", NULL, &error), -EBADMSG);
         says(&error, -EBADMSG, "contradicts the directory");
         header->waiters--;
+        header->instance++;
+        assert_int_equal(open_subscriber("imu", NULL, &error), -EBADMSG);
+        says(&error, -EBADMSG, "another bus");
+        header->instance--;
         header->depth = 3;
         assert_int_equal(open_subscriber("imu", NULL, &error), -EBADMSG);
         header->depth = 4;

@@ -156,6 +156,18 @@ static void test_publishing_calls_the_kernel_only_for_sleepers(void **state) {
         }
         assert_int_equal(slipring_publisher_info(publisher, &info), 0);
         assert_int_equal(info.wakeups, wakeups);
+        /* Who asks with a deadline that is past is no sleeper. */
+        for (i = 0; i < 100; i++) {
+                assert_int_equal(slipring_subscriber_wait(subscriber, 0), -ETIMEDOUT);
+                assert_int_equal(slipring_subscriber_wait_any(&subscriber, 1, 0), -ETIMEDOUT);
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+                assert_int_equal(slipring_subscriber_wait(subscriber, 0), 0);
+                assert_int_equal(
+                        slipring_subscriber_take(subscriber, &message, sizeof(message), NULL), 1);
+        }
+        assert_int_equal(slipring_publisher_info(publisher, &info), 0);
+        assert_int_equal(info.wakeups, wakeups);
         /* Somebody slept: one call, or one more, and none after that. */
         assert_int_equal(slipring_subscriber_wait(subscriber, slipring_in_ms(1)), -ETIMEDOUT);
         for (i = 0; i < 100; i++) {
