@@ -75,7 +75,7 @@ int directory_attach(struct directory *ret_directory,
                 return error_set(
                         reterr, r,
                         "there is no %s; start it with 'slipring up FILE', or list the buses "
-                        "with 'slipring list'",
+                        "with 'slipring list --all-buses'",
                         what);
         }
         if (r == 0) {
@@ -284,7 +284,7 @@ int directory_locate(struct directory *ret_directory,
         return error_set(
                 reterr, -ENOENT,
                 "there is no bus '%s'; start it with 'slipring up FILE', or list the buses "
-                "with 'slipring list'",
+                "with 'slipring list --all-buses'",
                 name);
 }
 

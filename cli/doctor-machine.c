@@ -352,10 +352,11 @@ static void check_users(struct doctor *doctor) {
         doctor_find(doctor, DOCTOR_NOTE, "system user",
                     "needed only to run buses as services: install the sysusers.d file and run "
                     "systemd-sysusers",
-                    "%s '" TRUST_SYSTEM_USER "' does not exist",
+                    "%s '" TRUST_SYSTEM_USER "' %s not exist",
                     user    ? "group"
                     : group ? "user"
-                            : "user and group");
+                            : "user and group",
+                    user || group ? "does" : "do");
 }
 
 void doctor_machine(struct doctor *doctor) {
