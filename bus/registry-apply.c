@@ -1,0 +1,281 @@
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bus/claim.h"
+#include "bus/error.h"
+#include "bus/registry-record.h"
+
+/* --- verifying --- */
+
+/* Everything but the state, byte for byte: the header is writable by the topic's publisher. */
+static int header_verify(const struct registry *registry,
+                         const struct record *record,
+                         const struct topic_spec *spec,
+                         struct slipring_error *reterr) {
+        const struct layout_header *mapped = record->topic.data.address;
+        struct layout_header *header = NULL;
+        size_t bytes = 0, state = offsetof(struct layout_header, state);
+        int r;
+
+        r = header_build(spec, registry->instance, record->entry.generation, &header, &bytes);
+        if (r < 0) {
+                return r;
+        }
+        atomic_store_explicit(&header->magic, LAYOUT_MAGIC,
+                              memory_order_relaxed); /* relaxed: private */
+        if (bytes > record->topic.data.bytes || memcmp(header, mapped, state) != 0 ||
+            memcmp((char *) header + state + 4, (const char *) mapped + state + 4,
+                   bytes - state - 4) != 0 ||
+            ring_retired(&record->topic.ring)) {
+                r = error_set(reterr, -EBADMSG, "topic '%s': the header of its segment was changed",
+                              record->entry.name);
+        }
+        free(header);
+        return r;
+}
+
+int entry_objects_verify(const struct layout_entry *entry, struct slipring_error *reterr) {
+        char what[WHAT_BYTES];
+        struct segment_expect expect;
+        int id, r;
+
+        entry_describe(entry, what);
+        expect = topic_expect_board(entry, what);
+        r = segment_check(entry->board_id, &expect, reterr);
+        if (r < 0 || entry->kind == LAYOUT_ENTRY_BOARD) {
+                return r;
+        }
+        expect = topic_expect_data(entry, what);
+        r = segment_check(entry->data_id, &expect, reterr);
+        if (r < 0) {
+                return r;
+        }
+        expect = topic_expect_claim(entry, what);
+        return claim_find(&id, &expect, reterr);
+}
+
+static bool entry_matches(const struct layout_entry *entry, const struct topic_spec *spec) {
+        return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode &&
+               entry->depth == spec->depth && entry->waiters == spec->waiters &&
+               entry->payload_bytes == spec->type->payload_bytes &&
+               entry->segment_bytes == header_segment_bytes(spec) &&
+               entry->deadline_ns == spec->deadline_ns && entry->rate_hz == spec->rate_hz &&
+               memcmp(entry->identity, spec->type->identity, sizeof(entry->identity)) == 0 &&
+               strcmp(entry->type_name, spec->type->name) == 0;
+}
+
+/* Is what serves under this name what the schema wants, and unharmed? Attaches it if so. */
+static bool
+record_matches(struct registry *registry, struct record *record, const struct topic_spec *spec) {
+        if (!entry_matches(&record->entry, spec) ||
+            entry_objects_verify(&record->entry, NULL) < 0) {
+                return false;
+        }
+        if (record->topic.data.id < 0 &&
+            topic_attach(&record->topic, &record->entry, true, NULL) < 0) {
+                return false;
+        }
+        return header_verify(registry, record, spec, NULL) == 0;
+}
+
+/* --- applying --- */
+
+struct change {
+        const struct topic_spec *specs;
+        size_t count;
+        enum registry_outcome *outcomes;
+};
+
+static int compare_names(const void *left, const void *right) {
+        const struct topic_spec *const *a = left, *const *b = right;
+
+        return strcmp((*a)->name, (*b)->name);
+}
+
+static int check_specs(const struct change *change, struct slipring_error *reterr) {
+        const struct topic_spec **sorted;
+        size_t i;
+        int r = 0;
+
+        if (change->count > LAYOUT_TOPICS_MAX) {
+                return error_set(reterr, -E2BIG, "a bus has at most %u topics", LAYOUT_TOPICS_MAX);
+        }
+        sorted = calloc(change->count + 1, sizeof(*sorted));
+        if (!sorted) {
+                return -ENOMEM;
+        }
+        for (i = 0; i < change->count; i++) {
+                sorted[i] = &change->specs[i];
+                if (change->specs[i].depth < LAYOUT_DEPTH_MIN ||
+                    change->specs[i].depth > LAYOUT_DEPTH_MAX || change->specs[i].waiters == 0 ||
+                    strlen(change->specs[i].name) > SLIPRING_TOPIC_NAME_MAX) {
+                        r = error_set(reterr, -EINVAL,
+                                      "topic '%.200s': depth, waiters or name is out "
+                                      "of range",
+                                      change->specs[i].name);
+                }
+        }
+        qsort(sorted, change->count, sizeof(*sorted), compare_names);
+        for (i = 1; r == 0 && i < change->count; i++) {
+                if (strcmp(sorted[i - 1]->name, sorted[i]->name) == 0) {
+                        r = error_set(reterr, -EINVAL, "topic '%s' is named twice",
+                                      sorted[i]->name);
+                }
+        }
+        free(sorted);
+        return r;
+}
+
+/* Compare what serves with what is wanted; broken boards first, since their topics go with them. */
+static int
+plan_all(struct registry *registry, struct change *change, struct slipring_error *reterr) {
+        struct record *record;
+        size_t i;
+        int r = 0;
+
+        for (i = 0; i < registry->count; i++) {
+                record = &registry->records[i];
+                if (record->entry.kind == LAYOUT_ENTRY_BOARD &&
+                    entry_objects_verify(&record->entry, NULL) < 0) {
+                        record->entry.state = LAYOUT_ENTRY_REMOVING;
+                }
+        }
+        for (i = 0; r == 0 && i < change->count; i++) {
+                const struct topic_spec *spec = &change->specs[i];
+
+                record = record_find(registry, spec->name);
+                if (record && record_matches(registry, record, spec)) {
+                        record->spec = spec;
+                        change->outcomes[i] =
+                                strcmp(record->entry.description,
+                                       spec->description ? spec->description : "") == 0
+                                        ? REGISTRY_KEPT
+                                        : REGISTRY_DESCRIBED;
+                        continue;
+                }
+                change->outcomes[i] = record ? REGISTRY_REPLACED : REGISTRY_CREATED;
+                r = registry_plan(registry, spec, reterr);
+        }
+        return r;
+}
+
+/* Undo plan_all() for records that serve on. */
+static void plan_forget(struct registry *registry) {
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                struct record *record = &registry->records[i];
+
+                record->spec = NULL;
+                if (record->entry.kind == LAYOUT_ENTRY_BOARD &&
+                    record->entry.state == LAYOUT_ENTRY_REMOVING) {
+                        record->entry.state = LAYOUT_ENTRY_SERVING;
+                }
+        }
+}
+
+static bool board_in_use(const struct registry *registry, int32_t board_key) {
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                const struct layout_entry *entry = &registry->records[i].entry;
+
+                if (entry->kind == LAYOUT_ENTRY_TOPIC && entry->state == LAYOUT_ENTRY_SERVING &&
+                    entry->board_key == board_key) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+static int compare_records(const void *left, const void *right) {
+        const struct record *a = left, *b = right;
+
+        /* Topics as the schema has them, then what has no place in it. */
+        if (a->spec && b->spec) {
+                return a->spec < b->spec ? -1 : a->spec > b->spec;
+        }
+        return a->spec ? -1 : b->spec ? 1 : 0;
+}
+
+/* The moment of change: one message of the directory. Returns how many topics have no successor. */
+static size_t switch_over(struct registry *registry) {
+        struct record *record;
+        size_t i, removed = 0;
+
+        for (i = 0; i < registry->count; i++) {
+                record = &registry->records[i];
+                if (record->entry.kind != LAYOUT_ENTRY_TOPIC) {
+                        continue;
+                }
+                if (!record->spec) {
+                        record->entry.state = LAYOUT_ENTRY_REMOVING;
+                        continue;
+                }
+                record->entry.state = LAYOUT_ENTRY_SERVING;
+                memset(record->entry.description, 0, sizeof(record->entry.description));
+                (void) snprintf(record->entry.description, sizeof(record->entry.description), "%s",
+                                record->spec->description ? record->spec->description : "");
+        }
+        for (i = 0; i < registry->count; i++) {
+                record = &registry->records[i];
+                if (record->entry.kind == LAYOUT_ENTRY_BOARD) {
+                        record->entry.state = board_in_use(registry, record->entry.board_key)
+                                                      ? LAYOUT_ENTRY_SERVING
+                                                      : LAYOUT_ENTRY_REMOVING;
+                } else if (!record->spec && !record_find(registry, record->entry.name)) {
+                        removed++;
+                }
+        }
+        qsort(registry->records, registry->count, sizeof(*registry->records), compare_records);
+        registry_publish(registry);
+        return removed;
+}
+
+int registry_apply(struct registry *registry,
+                   const struct topic_spec *specs,
+                   size_t count,
+                   enum registry_outcome *ret_outcomes,
+                   size_t *ret_removed,
+                   struct slipring_error *reterr) {
+        struct change change = {.specs = specs, .count = count};
+        size_t removed, i;
+        int r;
+
+        r = check_specs(&change, reterr);
+        if (r < 0) {
+                return r;
+        }
+        change.outcomes = calloc(count + 1, sizeof(*change.outcomes));
+        if (!change.outcomes) {
+                return error_set(reterr, -ENOMEM, "no memory for %zu topics", count);
+        }
+        registry_repair(registry);
+        r = plan_all(registry, &change, reterr);
+        if (r == 0 && records_any(registry, LAYOUT_ENTRY_CREATING)) {
+                registry_publish(registry);
+                r = registry_create_all(registry, reterr);
+        }
+        if (r < 0) {
+                plan_forget(registry);
+                registry_unmake(registry);
+                free(change.outcomes);
+                return r;
+        }
+        removed = switch_over(registry);
+        registry_retire_all(registry);
+        for (i = 0; i < registry->count; i++) {
+                registry->records[i].spec = NULL;
+        }
+        if (ret_outcomes) {
+                memcpy(ret_outcomes, change.outcomes, count * sizeof(*ret_outcomes));
+        }
+        if (ret_removed) {
+                *ret_removed = removed;
+        }
+        free(change.outcomes);
+        return 0;
+}

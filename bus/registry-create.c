@@ -1,0 +1,246 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "bus/claim.h"
+#include "bus/error.h"
+#include "bus/registry-record.h"
+
+/* Keys are 31 random bits: a second collision in a row is a sign of something else. */
+#define KEY_TRIES 8
+
+static key_t draw_key(void) {
+        uint32_t key = 0;
+
+        while (key == 0) {
+                /* Never short for four bytes once the machine has booted. */
+                if (getrandom(&key, sizeof(key), 0) != sizeof(key)) {
+                        key = 0;
+                }
+                key &= 0x7fffffff;
+        }
+        return (key_t) key;
+}
+
+static bool same_class(const struct layout_entry *entry, const struct topic_spec *spec) {
+        return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode;
+}
+
+static struct record *board_for(struct registry *registry, const struct topic_spec *spec) {
+        struct record *board;
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                board = &registry->records[i];
+                if (board->entry.kind == LAYOUT_ENTRY_BOARD &&
+                    board->entry.state != LAYOUT_ENTRY_REMOVING &&
+                    same_class(&board->entry, spec)) {
+                        return board;
+                }
+        }
+        board = record_add(registry, LAYOUT_ENTRY_BOARD);
+        if (board) {
+                board->entry.board_key = draw_key();
+                board->entry.uid = spec->uid;
+                board->entry.gid = spec->gid;
+                board->entry.mode = spec->mode;
+        }
+        return board;
+}
+
+/* The lowest line of a board that no entry, not even one being removed, has. */
+static uint32_t free_line(const struct registry *registry, int32_t board_key) {
+        uint8_t used[LAYOUT_BOARD_LINES] = {0};
+        uint32_t line;
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                const struct layout_entry *entry = &registry->records[i].entry;
+
+                if (entry->kind == LAYOUT_ENTRY_TOPIC && entry->board_key == board_key &&
+                    entry->board_line < LAYOUT_BOARD_LINES) {
+                        used[entry->board_line] = 1;
+                }
+        }
+        for (line = 0; line < LAYOUT_BOARD_LINES && used[line]; line++) {
+        }
+        return line;
+}
+
+/* Write down what is going to be made. */
+int registry_plan(struct registry *registry,
+                  const struct topic_spec *spec,
+                  struct slipring_error *reterr) {
+        struct record *board = board_for(registry, spec), *record;
+        struct layout_entry *entry;
+        uint32_t line;
+
+        line = board ? free_line(registry, board->entry.board_key) : LAYOUT_BOARD_LINES;
+        record = board ? record_add(registry, LAYOUT_ENTRY_TOPIC) : NULL;
+        if (!record || line == LAYOUT_BOARD_LINES) {
+                return error_set(reterr, -ENOSPC, "topic '%s': the directory of bus '%s' is full",
+                                 spec->name, registry->bus);
+        }
+        record->spec = spec;
+        entry = &record->entry;
+        entry->data_key = draw_key();
+        entry->claim_key = draw_key();
+        entry->board_key = board->entry.board_key;
+        entry->board_id = board->entry.board_id;
+        entry->board_line = line;
+        entry->uid = spec->uid;
+        entry->gid = spec->gid;
+        entry->mode = spec->mode;
+        entry->depth = spec->depth;
+        entry->payload_bytes = spec->type->payload_bytes;
+        entry->segment_bytes = header_segment_bytes(spec);
+        entry->deadline_ns = spec->deadline_ns;
+        entry->rate_hz = spec->rate_hz;
+        entry->waiters = spec->waiters;
+        memcpy(entry->identity, spec->type->identity, sizeof(entry->identity));
+        (void) snprintf(entry->name, sizeof(entry->name), "%s", spec->name);
+        (void) snprintf(entry->type_name, sizeof(entry->type_name), "%s", spec->type->name);
+        (void) snprintf(entry->description, sizeof(entry->description), "%s",
+                        spec->description ? spec->description : "");
+        return 0;
+}
+
+static int
+board_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        struct segment segment = SEGMENT_NONE;
+        struct segment_expect expect;
+        char what[WHAT_BYTES];
+        int32_t old_key;
+        size_t i;
+        int tries, r = -EEXIST;
+
+        entry_describe(entry, what);
+        for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
+                if (tries > 0) {
+                        old_key = entry->board_key;
+                        entry->board_key = draw_key();
+                        for (i = 0; i < registry->count; i++) {
+                                if (registry->records[i].entry.board_key == old_key) {
+                                        registry->records[i].entry.board_key = entry->board_key;
+                                }
+                        }
+                        registry_publish(registry);
+                }
+                expect = topic_expect_board(entry, what);
+                r = segment_create(&segment, &expect, reterr);
+        }
+        if (r < 0) {
+                return r;
+        }
+        for (i = 0; i < registry->count; i++) {
+                if (registry->records[i].entry.board_key == entry->board_key) {
+                        registry->records[i].entry.board_id = segment.id;
+                }
+        }
+        segment_detach(&segment);
+        return 0;
+}
+
+static int header_write(struct registry *registry, struct record *record) {
+        struct layout_header *header = NULL, *mapped = record->topic.data.address;
+        size_t bytes = 0;
+        int r;
+
+        r = header_build(record->spec, registry->instance, record->entry.generation, &header,
+                         &bytes);
+        if (r < 0) {
+                return r;
+        }
+        memcpy(mapped, header, bytes);
+        free(header);
+        segment_prefault(&record->topic.data, true);
+        /* relaxed: nobody looks at it before the magic, which comes after it. */
+        atomic_store_explicit(&mapped->state, LAYOUT_STATE_SERVING, memory_order_relaxed);
+        /* magic.last: everything above before it. Pairs with the first look in header_read(). */
+        atomic_store_explicit(&mapped->magic, LAYOUT_MAGIC, memory_order_release);
+        return 0;
+}
+
+static int
+data_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        struct segment_expect expect;
+        char what[WHAT_BYTES];
+        int tries, r = -EEXIST;
+
+        entry_describe(entry, what);
+        for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
+                if (tries > 0) {
+                        entry->data_key = draw_key();
+                        registry_publish(registry);
+                }
+                expect = topic_expect_data(entry, what);
+                r = segment_create(&record->topic.data, &expect, reterr);
+        }
+        if (r < 0) {
+                return r;
+        }
+        entry->data_id = record->topic.data.id;
+        r = header_write(registry, record);
+        return r < 0 ? error_set(reterr, r, "%s: no memory for its header", what) : 0;
+}
+
+static int
+claim_make(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        struct segment_expect expect;
+        char what[WHAT_BYTES];
+        int tries, id = -1, r = -EEXIST;
+
+        entry_describe(entry, what);
+        for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
+                if (tries > 0) {
+                        entry->claim_key = draw_key();
+                        registry_publish(registry);
+                }
+                expect = topic_expect_claim(entry, what);
+                r = claim_create(&id, &expect, reterr);
+        }
+        entry->claim_id = id;
+        return r;
+}
+
+static int
+topic_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        int r;
+
+        r = claim_make(registry, record, reterr);
+        if (r == 0) {
+                r = data_create(registry, record, reterr);
+        }
+        if (r == 0) {
+                /* As every client does it; also maps the board. */
+                segment_detach(&record->topic.data);
+                r = topic_attach(&record->topic, &record->entry, true, reterr);
+        }
+        return r;
+}
+
+/* Make everything in state CREATING, boards first; on failure unmake it all. */
+int registry_create_all(struct registry *registry, struct slipring_error *reterr) {
+        uint32_t kinds[] = {LAYOUT_ENTRY_BOARD, LAYOUT_ENTRY_TOPIC};
+        size_t k, i;
+        int r = 0;
+
+        for (k = 0; k < 2; k++) {
+                for (i = 0; r == 0 && i < registry->count; i++) {
+                        struct record *record = &registry->records[i];
+
+                        if (record->entry.state != LAYOUT_ENTRY_CREATING ||
+                            record->entry.kind != kinds[k]) {
+                                continue;
+                        }
+                        r = kinds[k] == LAYOUT_ENTRY_BOARD ? board_create(registry, record, reterr)
+                                                           : topic_create(registry, record, reterr);
+                }
+        }
+        return r;
+}

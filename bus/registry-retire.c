@@ -1,0 +1,164 @@
+#include <errno.h>
+#include <sys/ipc.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bus/registry-record.h"
+#include "bus/wake.h"
+
+/* By key, since a manager killed in the middle never wrote the id down; and only what this user
+ * created, since a key proves nothing. */
+static void segment_remove(key_t key, uint64_t bytes) {
+        struct shmid_ds status;
+        int id = key ? shmget(key, 0, 0) : -1;
+
+        if (id >= 0 && shmctl(id, IPC_STAT, &status) == 0) {
+                if (status.shm_perm.cuid != geteuid() || status.shm_segsz != bytes) {
+                        return;
+                }
+                (void) shmctl(id, IPC_RMID, NULL);
+        } else if (id >= 0 && errno == EACCES) {
+                /* Its owner took even our right to look; the creator may remove it all the same. */
+                (void) shmctl(id, IPC_RMID, NULL);
+        }
+}
+
+static void claim_remove(key_t key) {
+        int id = key ? semget(key, 1, 0) : -1;
+
+        if (id >= 0) {
+                /* EPERM where somebody else created it. */
+                (void) semctl(id, 0, IPC_RMID);
+        }
+}
+
+static void entry_objects_remove(const struct layout_entry *entry) {
+        if (entry->kind == LAYOUT_ENTRY_BOARD) {
+                segment_remove(entry->board_key, LAYOUT_BOARD_BYTES);
+                return;
+        }
+        segment_remove(entry->data_key, entry->segment_bytes);
+        claim_remove(entry->claim_key);
+}
+
+/* A topic of an earlier manager, to tell its clients: attached however its access was changed. */
+static void attach_to_retire(const struct registry *registry, struct record *record) {
+        struct layout_entry *entry = &record->entry;
+        struct segment_expect expect = topic_expect_data(entry, "");
+
+        if (record->topic.data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC) {
+                return;
+        }
+        if (segment_adopt(&record->topic.data, &expect, NULL) < 0) {
+                return;
+        }
+        if (header_read(&record->topic.header, record->topic.data.address, record->topic.data.bytes,
+                        LAYOUT_KIND_DATA, "", NULL) < 0) {
+                segment_detach(&record->topic.data);
+                return;
+        }
+        /* An id that the owner gave back may be another segment's by now. */
+        if (record->topic.header.copy->instance != registry->instance ||
+            record->topic.header.copy->generation != entry->generation) {
+                header_free(&record->topic.header);
+                segment_detach(&record->topic.data);
+                return;
+        }
+        record->topic.ring = header_ring(&record->topic.header, record->topic.data.address);
+}
+
+static void ring_retire(struct ring *ring) {
+        /* state.retired: before the wake-up. Pairs with the look at the state in take and wait. */
+        atomic_store_explicit(ring->state, LAYOUT_STATE_RETIRED, memory_order_release);
+}
+
+/* Wake everyone who sleeps on what is being removed. Retiring does not change the wake word, so a
+ * sleeper between its last look and its futex wait misses the first call; hence again. */
+static void wake_retired(struct registry *registry) {
+        static const long again_ns[] = {0, 1000000, 10000000, 100000000};
+        struct timespec pause = {0};
+        size_t round, i;
+
+        for (round = 0; round < sizeof(again_ns) / sizeof(again_ns[0]); round++) {
+                pause.tv_nsec = again_ns[round];
+                (void) clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+                for (i = 0; i < registry->count; i++) {
+                        struct record *record = &registry->records[i];
+
+                        if (record->entry.state == LAYOUT_ENTRY_REMOVING &&
+                            record->topic.data.id >= 0 && record->topic.ring.words) {
+                                (void) wake_send(&record->topic.ring.words->wake, WAKE_ALL);
+                        }
+                }
+        }
+}
+
+void registry_retire_all(struct registry *registry) {
+        bool topics = false;
+        size_t i;
+
+        if (!records_any(registry, LAYOUT_ENTRY_REMOVING)) {
+                return;
+        }
+        for (i = 0; i < registry->count; i++) {
+                struct record *record = &registry->records[i];
+
+                if (record->entry.state != LAYOUT_ENTRY_REMOVING) {
+                        continue;
+                }
+                attach_to_retire(registry, record);
+                if (record->topic.ring.state) {
+                        ring_retire(&record->topic.ring);
+                        topics = true;
+                }
+        }
+        /* The claims first: a standby blocked on one is woken with EIDRM and finds the successor.
+         */
+        for (i = 0; i < registry->count; i++) {
+                if (registry->records[i].entry.state == LAYOUT_ENTRY_REMOVING) {
+                        entry_objects_remove(&registry->records[i].entry);
+                }
+        }
+        if (topics) {
+                wake_retired(registry);
+        }
+        records_drop(registry, LAYOUT_ENTRY_REMOVING);
+        registry_publish(registry);
+}
+
+void registry_unmake(struct registry *registry) {
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                struct layout_entry *entry = &registry->records[i].entry;
+
+                if (entry->state == LAYOUT_ENTRY_CREATING) {
+                        entry_objects_remove(entry);
+                }
+        }
+        records_drop(registry, LAYOUT_ENTRY_CREATING);
+        registry_publish(registry);
+}
+
+void registry_repair(struct registry *registry) {
+        if (records_any(registry, LAYOUT_ENTRY_CREATING)) {
+                registry_unmake(registry);
+        }
+        registry_retire_all(registry);
+}
+
+void registry_destroy(struct registry *registry) {
+        size_t i;
+
+        for (i = 0; i < registry->count; i++) {
+                registry->records[i].entry.state = LAYOUT_ENTRY_REMOVING;
+        }
+        registry_publish(registry);
+        ring_retire(&registry->writer.ring);
+        (void) wake_send(&registry->writer.ring.words->wake, WAKE_ALL);
+        registry_retire_all(registry);
+        (void) shmctl(registry->segment.id, IPC_RMID, NULL);
+        segment_detach(&registry->segment);
+}
