@@ -138,8 +138,17 @@ void command_finish(struct command *command) {
 }
 
 void command_stop(struct command *command, int signal) {
+        uint64_t until = slipring_now_ns() + PATIENCE_NS;
+
         assert_int_equal(kill(command->pid, signal), 0);
-        command_finish(command);
+        while (drain_some(command)) {
+                if (slipring_now_ns() > until) {
+                        show(command);
+                        process_kill(command->pid);
+                        fail_msg("signal %d did not end it; is it ignored?", signal);
+                }
+        }
+        command->code = process_wait(command->pid);
 }
 
 void command_free(struct command *command) {
