@@ -321,13 +321,28 @@ static void gauge_close(struct gauge *gauge) {
         window_close(&gauge->stamps);
 }
 
+/* When the silence of a topic that is waited for has lasted too long. */
+static uint64_t deadline(const struct measure *measure) {
+        return measure->timeout > 0 && measure->timeout < 1e9
+                       ? measure->heard_ns + (uint64_t) (measure->timeout * 1e9)
+                       : SLIPRING_FOREVER;
+}
+
+static int report_silence(const struct measure *measure) {
+        cli_error(measure->cli, "no sample for %g s", measure->timeout);
+        return CLI_TIMEOUT;
+}
+
 static int gauge_open(struct measure *measure, const char *topic) {
         struct gauge *gauge = &measure->gauges[measure->count];
         int code;
 
         gauge->topic = view_topic_name(topic);
         code = live_subscribe(measure->cli, &gauge->subscriber, topic, SLIPRING_START_NEXT,
-                              measure->wait, SLIPRING_FOREVER);
+                              measure->wait, deadline(measure));
+        if (code == CLI_TIMEOUT) {
+                return report_silence(measure);
+        }
         if (code != CLI_OK || !gauge->subscriber) {
                 return code;
         }
@@ -342,16 +357,20 @@ static int gauge_open(struct measure *measure, const char *topic) {
         return CLI_OK;
 }
 
-/* A topic that is gone for good leaves; the last one ends the command. */
+/* A topic that is gone for good leaves; the last one ends the command, and so does one that was
+ * waited for in vain. */
 static int gauge_move(struct measure *measure, size_t index) {
         struct gauge *gauge = &measure->gauges[index];
         bool moved = false;
         int code;
 
         code = live_follow(measure->cli, gauge->subscriber, gauge->topic, measure->wait,
-                           SLIPRING_FOREVER, &moved);
+                           deadline(measure), &moved);
         if (moved) {
                 gauge_adopt(gauge);
+        }
+        if (code == CLI_TIMEOUT) {
+                return report_silence(measure);
         }
         if (code == CLI_OK) {
                 return CLI_OK;
@@ -467,8 +486,7 @@ static int sleep_on(struct measure *measure, int *ret_index) {
                 return CLI_FAILURE;
         }
         if (measure->timeout > 0 && (double) (now - measure->heard_ns) / 1e9 > measure->timeout) {
-                cli_error(measure->cli, "no sample for %g s", measure->timeout);
-                return CLI_TIMEOUT;
+                return report_silence(measure);
         }
         return CLI_OK;
 }
@@ -492,6 +510,7 @@ static int measure_topics(struct measure *measure, int argc, char **argv) {
         int code = CLI_OK;
 
         live_start();
+        measure->heard_ns = slipring_now_ns();
         for (int i = 0; i < argc && code == CLI_OK && !live_stopped(); i++) {
                 code = gauge_open(measure, argv[i]);
         }

@@ -149,8 +149,31 @@ static void test_silence(void **state) {
         command_expect_code(&command, 124);
         command_expect_err_has(&command, "no sample for 0.2 s");
         command_free(&command);
+        /* A topic that does not come is silence, too. */
+        command_run(&command, "hz", "none", "--wait", "--timeout", "0.2");
+        command_expect_code(&command, 124);
+        command_expect_err_has(&command, "no sample for 0.2 s");
+        command_free(&command);
         command_run(&command, "hz", "imu", "-w", "1");
         command_expect_code(&command, 2);
+        command_free(&command);
+        bus_stop(&bus);
+}
+
+/* A topic that is gone and does not come back while it is waited for. */
+static void test_a_topic_that_stays_gone_is_silence(void **state) {
+        struct topic_spec specs[] = {reading_topic("imu", 16)};
+        struct command command;
+
+        bus_start(&bus, specs, 1);
+        command_start(&command,
+                      (const char *const[]){"hz", "imu", "--wait", "--timeout", "2", NULL});
+        command_await_err(&command, "no new messages\n");
+        bus_apply(&bus, NULL, 0);
+        command_finish(&command);
+        command_expect_code(&command, 124);
+        command_expect_err_has(&command, "topic 'imu' is gone, waiting for it...\n");
+        command_expect_err_has(&command, "no sample for 2 s\n");
         command_free(&command);
         bus_stop(&bus);
 }
@@ -187,6 +210,7 @@ int main(void) {
                 cmocka_unit_test(test_bw_and_delay),
                 cmocka_unit_test(test_json_is_a_line_a_topic),
                 cmocka_unit_test(test_silence),
+                cmocka_unit_test(test_a_topic_that_stays_gone_is_silence),
                 cmocka_unit_test(test_publisher_and_topic_come_and_go),
         };
 
