@@ -72,8 +72,8 @@ options_collect(struct options *options, struct cli *cli, const struct cli_optio
 static void options_print(const struct cli *cli, const struct options *options) {
         const struct cli_verb *verb = cli->verb;
 
-        printf("usage: slipring %s [OPTION...] %s\n\n%s\noptions:\n", verb->name, verb->arguments,
-               verb->help);
+        printf("usage: slipring %s [OPTION...]%s%s\n\n%s\noptions:\n", verb->name,
+               *verb->arguments ? " " : "", verb->arguments, verb->help);
         for (size_t i = 0; i < options->count; i++) {
                 const struct cli_option *option = &options->list[i];
                 char left[64];
@@ -184,6 +184,11 @@ options_read(const struct cli *cli, const struct options *options, int argc, cha
                         cli_error(cli, "option '%s' needs an argument", argv[optind - 1]);
                         return false;
                 }
+                if (found == '?' && optopt >= 256) {
+                        cli_error(cli, "option '--%s' takes no argument",
+                                  option_find(options, optopt)->name);
+                        return false;
+                }
                 if (found == '?') {
                         word[1] = (char) optopt;
                         option_report_unknown(cli, options,
@@ -203,9 +208,9 @@ static bool arguments_count(const struct cli *cli, int count) {
         if (count >= verb->least && count <= verb->most) {
                 return true;
         }
-        cli_error(cli, "%s; usage: slipring %s [OPTION...] %s",
+        cli_error(cli, "%s; usage: slipring %s [OPTION...]%s%s",
                   count < verb->least ? "something is missing" : "too many arguments", verb->name,
-                  verb->arguments);
+                  *verb->arguments ? " " : "", verb->arguments);
         return false;
 }
 

@@ -180,6 +180,11 @@ static int generate_run(struct cli *cli, int argc, char **argv) {
                 cli_error(cli, "cannot generate '%s'; there is: c", argv[0]);
                 return CLI_USAGE;
         }
+        if (!*directory) {
+                /* An unset variable of a script; nobody means the root directory by it. */
+                cli_error(cli, "--output names no directory; . is this one");
+                return CLI_USAGE;
+        }
         r = schema_load(&schema, argv[1], NULL, &diagnostics);
         diagnostics_print(&diagnostics, stderr, cli_colour(stderr));
         if (r < 0) {
