@@ -8,7 +8,10 @@
 #include "cli/cli.h"
 
 static void say(const struct takedown *down) {
-        printf("%s: removed, %zu topic%s", down->bus, down->topics, down->topics == 1 ? "" : "s");
+        printf("%s: removed", down->bus);
+        if (down->counted) {
+                printf(", %zu topic%s", down->topics, down->topics == 1 ? "" : "s");
+        }
         if (down->forced) {
                 printf(" found by force; wake boards and claims carry no name and may be left, see "
                        "ipcs -m and ipcs -s\n");

@@ -78,6 +78,7 @@ static int find(struct takedown *down, const char *name, struct slipring_error *
                 (void) snprintf(down->bus, sizeof(down->bus), "%s", directory.bus);
                 down->user = directory.manager_uid;
                 down->topics = topics_count(&directory);
+                down->counted = true;
                 directory_detach(&directory);
                 return 0;
         }
@@ -220,6 +221,7 @@ static int remove_by_force(struct takedown *down, struct slipring_error *reterr)
         uint64_t instance;
 
         down->forced = true;
+        down->counted = true;
         if (id >= 0 && header_peek(id, LAYOUT_KIND_DIRECTORY, &instance)) {
                 down->topics = segments_remove(instance);
         }
@@ -242,6 +244,10 @@ static int remove_here(struct takedown *down, bool force, struct slipring_error 
         }
         r = registry_open(&registry, down->bus, &error);
         if (r == 0) {
+                if (!down->counted) {
+                        down->topics = registry_count(registry);
+                        down->counted = true;
+                }
                 (void) registry_remove(registry);
                 return 0;
         }

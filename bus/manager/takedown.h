@@ -12,6 +12,7 @@
  * @bus:        its name
  * @user:       whose it was
  * @pid:        of the manager that removed it, 0 if none was running
+ * @counted:    whether its topics could be counted, before its manager removed them
  * @topics:     topics that it had
  * @forced:     its directory could not be read: wake boards and claims, which carry no name, may be
  *              left
@@ -20,6 +21,7 @@ struct takedown {
         char bus[SLIPRING_BUS_NAME_MAX + 1];
         uid_t user;
         pid_t pid;
+        bool counted;
         size_t topics;
         bool forced;
 };

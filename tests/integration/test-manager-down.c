@@ -201,6 +201,15 @@ static void test_root_takes_down_another_users_bus(void **state) {
         assert_output("%s: removed, 2 topics; no manager was running\n", bus.bus);
         assert_int_equal(shmget(directory_key(OTHER_USER, bus.bus), 0, 0), -1);
         assert_int_equal(unsetenv("SLIPRING_TRUST"), 0);
+        /* Who is not trusted is not asked how many there were. */
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(down("-b", name), 0);
+        assert_output("%s: removed; its manager, pid ", bus.bus);
+        assert_int_equal(daemon_wait(&bus), 0);
+        daemon_start(&bus, "--keep", NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_int_equal(down("-b", name), 0);
+        assert_output("%s: removed, 2 topics; no manager was running\n", bus.bus);
 }
 
 /* --- what cannot be read --- */
