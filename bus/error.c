@@ -3,6 +3,7 @@
  * person which object is meant and what to do about it.
  */
 
+#include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,19 @@ const char *error_user(unsigned uid) {
                 (void) snprintf(text, sizeof(text), "%s", found->pw_name);
         } else {
                 (void) snprintf(text, sizeof(text), "uid %u", uid);
+        }
+        return text;
+}
+
+const char *error_group(unsigned gid) {
+        static _Thread_local char text[64];
+        char buffer[4096];
+        struct group entry, *found = NULL;
+
+        if (getgrgid_r((gid_t) gid, &entry, buffer, sizeof(buffer), &found) == 0 && found) {
+                (void) snprintf(text, sizeof(text), "%s", found->gr_name);
+        } else {
+                (void) snprintf(text, sizeof(text), "gid %u", gid);
         }
         return text;
 }

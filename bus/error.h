@@ -24,4 +24,7 @@ error_set(struct slipring_error *reterr, int code, const char *format, ...);
  */
 const char *error_user(unsigned uid);
 
+/* The same for a group. */
+const char *error_group(unsigned gid);
+
 #endif

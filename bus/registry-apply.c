@@ -81,6 +81,20 @@ record_matches(struct registry *registry, struct record *record, const struct to
         return header_verify(registry, record, spec, NULL) == 0;
 }
 
+uint64_t registry_growth(struct registry *registry, const struct topic_spec *specs, size_t count) {
+        uint64_t bytes = 0;
+        size_t i;
+
+        for (i = 0; i < count; i++) {
+                struct record *record = record_find(registry, specs[i].name);
+
+                if (!record || !record_matches(registry, record, &specs[i])) {
+                        bytes += header_segment_bytes(&specs[i]);
+                }
+        }
+        return bytes;
+}
+
 /* --- applying --- */
 
 struct change {

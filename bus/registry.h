@@ -55,6 +55,13 @@ int registry_apply(struct registry *registry,
                    struct slipring_error *reterr);
 
 /*
+ * registry_growth() - how many bytes of segments would registry_apply() make?
+ *
+ * Before it removes any: both a replaced topic and its successor are there for a moment.
+ */
+uint64_t registry_growth(struct registry *registry, const struct topic_spec *specs, size_t count);
+
+/*
  * registry_refresh() - publish the directory again, with the wall clock's present offset
  */
 void registry_refresh(struct registry *registry);

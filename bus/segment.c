@@ -153,10 +153,10 @@ int segment_check(int id, const struct segment_expect *expect, struct slipring_e
         if (shmctl(id, IPC_STAT, &status) < 0 && (errno != EACCES || !stat_own(id, &status))) {
                 if (errno == EACCES) {
                         return error_set(reterr, -EACCES,
-                                         "%s: not readable for this user (owner %s, group %u, mode "
+                                         "%s: not readable for this user (owner %s, group %s, mode "
                                          "%04o)",
-                                         expect->what, error_user(expect->uid), expect->gid,
-                                         expect->mode);
+                                         expect->what, error_user(expect->uid),
+                                         error_group(expect->gid), expect->mode);
                 }
                 return error_set(reterr, errno == EINVAL ? -EIDRM : -errno,
                                  "%s: its segment is gone", expect->what);

@@ -75,11 +75,20 @@ static void row_print(const struct row *row) {
         puts(row->look.stale ? ", stale" : "");
 }
 
-static void group_print(const char *title, const struct row *rows, size_t count, bool published) {
+enum group { PUBLISHED, UNPUBLISHED, UNREADABLE };
+
+static enum group group_of(const struct row *row) {
+        if (row->r < 0) {
+                return UNREADABLE;
+        }
+        return row->look.publisher_pid ? PUBLISHED : UNPUBLISHED;
+}
+
+static void group_print(const char *title, const struct row *rows, size_t count, enum group group) {
         bool titled = false;
 
         for (size_t i = 0; i < count; i++) {
-                if ((rows[i].r < 0 || rows[i].look.publisher_pid) != published) {
+                if (group_of(&rows[i]) != group) {
                         continue;
                 }
                 if (!titled) {
@@ -100,8 +109,9 @@ static int print_verbose(struct list *list, const struct view *view) {
                 cli_error(list->cli, "out of memory");
                 return CLI_FAILURE;
         }
-        group_print("Published topics:", rows, view->count, true);
-        group_print("Topics without a publisher:", rows, view->count, false);
+        group_print("Published topics:", rows, view->count, PUBLISHED);
+        group_print("Topics without a publisher:", rows, view->count, UNPUBLISHED);
+        group_print("Topics that this user cannot read:", rows, view->count, UNREADABLE);
         free(rows);
         return CLI_OK;
 }

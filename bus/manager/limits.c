@@ -131,17 +131,17 @@ static int semaphores_check(const struct demand *demand, struct slipring_error *
                          (unsigned long long) demand->semaphores, limits.semmni, used.semusz);
 }
 
-/* All of it is touched at once, and the kernel would rather kill somebody than refuse a page. */
-static int memory_check(const struct demand *demand, struct slipring_error *reterr) {
+int limits_check_memory(uint64_t bytes, struct slipring_error *reterr) {
         uint64_t available = memory_available();
 
-        if (demand->bytes <= available) {
+        if (bytes <= available) {
                 return 0;
         }
         return error_set(reterr, -ENOMEM,
-                         "the bus needs %llu MiB of memory and %llu MiB are available: make depth "
-                         "or messages smaller, or free some",
-                         demand->bytes / MIB + 1, (unsigned long long) available / MIB);
+                         "the bus needs %llu MiB of memory more and %llu MiB are available: make "
+                         "depth or messages smaller, or free some",
+                         (unsigned long long) bytes / MIB + 1,
+                         (unsigned long long) available / MIB);
 }
 
 int limits_check(const char *bus,
@@ -162,10 +162,7 @@ int limits_check(const char *bus,
                 return 0;
         }
         r = segments_check(&demand, reterr);
-        if (r == 0) {
-                r = semaphores_check(&demand, reterr);
-        }
-        return r < 0 ? r : memory_check(&demand, reterr);
+        return r < 0 ? r : semaphores_check(&demand, reterr);
 }
 
 /* --- warnings --- */

@@ -14,15 +14,25 @@
  * @bus:        its name
  * @specs:      its topics
  *
- * Looks at kernel.shm_rmid_forced always; at segments, semaphores, pages and memory if nothing of
- * the bus is there yet. What is left of the way is found by trying, and undone.
+ * Looks at kernel.shm_rmid_forced always; at segments, semaphores and pages if nothing of the bus
+ * is there yet. What is left of the way is found by trying, and undone.
  *
- * Return: 0, -ENOTSUP under shm_rmid_forced, -ENOSPC or -ENOMEM; @reterr names the remedy.
+ * Return: 0, -ENOTSUP under shm_rmid_forced, -ENOSPC; @reterr names the remedy.
  */
 int limits_check(const char *bus,
                  const struct topic_spec *specs,
                  size_t count,
                  struct slipring_error *reterr);
+
+/*
+ * limits_check_memory() - is there memory for what is about to be made?
+ * @bytes:      of new segments, see registry_growth()
+ *
+ * They are touched at once, and the kernel would rather kill somebody than refuse a page.
+ *
+ * Return: 0, -ENOMEM; @reterr names the remedy.
+ */
+int limits_check_memory(uint64_t bytes, struct slipring_error *reterr);
 
 /*
  * limits_warn() - log what works and yet is likely not meant

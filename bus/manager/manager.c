@@ -146,7 +146,12 @@ static int manager_apply(struct manager *manager,
         if (!outcomes) {
                 return error_set(reterr, -ENOMEM, "no memory for %zu topics", schema->topic_count);
         }
-        r = registry_apply(manager->registry, specs, schema->topic_count, outcomes, NULL, reterr);
+        r = limits_check_memory(registry_growth(manager->registry, specs, schema->topic_count),
+                                reterr);
+        if (r == 0) {
+                r = registry_apply(manager->registry, specs, schema->topic_count, outcomes, NULL,
+                                   reterr);
+        }
         for (i = 0; r == 0 && i < schema->topic_count; i++) {
                 name = outcome_event(outcomes[i], starting);
                 if (name) {

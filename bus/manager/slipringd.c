@@ -57,10 +57,10 @@ int main(int argc, char **argv) {
                         break;
                 case 'h':
                         help_print(stdout);
-                        return 0;
+                        return fflush(stdout) == 0 ? 0 : 1;
                 case 'V':
                         printf("slipringd %s\n", SLIPRING_VERSION);
-                        return 0;
+                        return fflush(stdout) == 0 ? 0 : 1;
                 default:
                         return usage("slipringd");
                 }

@@ -382,10 +382,16 @@ static void on_signal(int number) {
 static void handle_signals(void) {
         struct sigaction action = {.sa_handler = on_signal};
 
-        /* Without SA_RESTART: sleeps have to end. */
-        (void) sigaction(SIGINT, &action, NULL);
-        (void) sigaction(SIGTERM, &action, NULL);
-        (void) sigaction(SIGHUP, &action, NULL);
+        const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+        struct sigaction before;
+        size_t i;
+
+        /* Without SA_RESTART: sleeps have to end. Not what nohup(1) ignores on purpose. */
+        for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+                if (sigaction(signals[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN) {
+                        (void) sigaction(signals[i], &action, NULL);
+                }
+        }
 }
 
 static void help(void) {
@@ -485,10 +491,10 @@ static int option_read(struct options *options, int option) {
                 return -1;
         case 'h':
                 help();
-                return EXIT_SUCCESS;
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         case OPTION_VERSION:
                 (void) puts("slipring-host " SLIPRING_VERSION);
-                return EXIT_SUCCESS;
+                return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         default:
                 /* getopt_long(3) has said what is wrong. */
                 (void) fputs("'slipring-host --help' explains\n", stderr);

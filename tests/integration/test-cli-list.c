@@ -283,7 +283,8 @@ static void test_unreadable_topics_are_shown_as_such(void **state) {
         command_free(&command);
         run_as(&command, "list", "-v");
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, " * secret [test_msgs/msg/Reading] -\n");
+        command_expect_out_has(&command, "Topics that this user cannot read:\n"
+                                         " * secret [test_msgs/msg/Reading] -\n");
         command_expect_out_has(&command, " * open [test_msgs/msg/Reading] no publisher");
         command_expect_err_has(&command, "1 of these topics cannot be read by this user");
         command_free(&command);
@@ -294,7 +295,8 @@ static void test_unreadable_topics_are_shown_as_such(void **state) {
         command_free(&command);
         run_as(&command, "echo", "secret");
         command_expect_code(&command, 1);
-        command_expect_err_has(&command, "not readable for this user (owner root");
+        command_expect_err_has(&command,
+                               "not readable for this user (owner root, group root, mode 0600)");
         command_free(&command);
         run_as(&command, "pub", "open");
         command_expect_code(&command, 1);

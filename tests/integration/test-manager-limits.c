@@ -117,6 +117,53 @@ static void test_adopts_under_a_limit_that_is_just_enough(void **state) {
         assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
 }
 
+/* A machine with that much memory to spare, until meminfo_restore(). */
+static void meminfo_fake(unsigned long long kib) {
+        FILE *file = fopen("/run/meminfo", "we");
+
+        assert_non_null(file);
+        (void) fprintf(file, "MemTotal: 99999999 kB\nMemFree: 1 kB\nMemAvailable: %llu kB\n", kib);
+        assert_int_equal(fclose(file), 0);
+        assert_int_equal(mount("/run/meminfo", "/proc/meminfo", NULL, MS_BIND, NULL), 0);
+}
+
+static void meminfo_restore(void) {
+        assert_int_equal(umount("/proc/meminfo"), 0);
+}
+
+/* Both a start and a reload, which touches the successor while what it replaces is still there. */
+static void test_refuses_what_memory_does_not_hold(void **state) {
+        struct layout_entry before;
+        size_t objects = ipc_objects();
+
+        meminfo_fake(1);
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "the bus needs 1 MiB of memory more and 0 MiB are available");
+        assert_int_equal(ipc_objects(), objects);
+        meminfo_restore();
+
+        daemon_start(&bus, NULL);
+        before = daemon_entry(&bus, "imu");
+        daemon_schema(&bus, TOPICS "  scan: {depth: 16, fields: {points: \"uint8[1048576]\"}}\n");
+        meminfo_fake(16 * 1024);
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "reload failed, nothing has changed: the bus could not be changed: "
+                            "the bus needs 17 MiB of memory more and 16 MiB are available");
+        assert_int_equal(daemon_entry(&bus, "imu").data_id, before.data_id);
+        meminfo_restore();
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "scan: created");
+        assert_int_equal(daemon_entry(&bus, "imu").data_id, before.data_id);
+
+        /* What is there already is not counted. */
+        meminfo_fake(1);
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "reloaded");
+        meminfo_restore();
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
 /* --- locking --- */
 
 static void without_locking(void *argument) {
@@ -245,6 +292,8 @@ static void machine_private(void) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_refuses_where_segments_are_too_few, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_what_memory_does_not_hold, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_refuses_where_memory_is_too_small, setup,
                                                 teardown),
