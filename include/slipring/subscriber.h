@@ -325,7 +325,8 @@ int slipring_waitset_remove(struct slipring_waitset *waitset,
  *
  * It is readable while a subscriber of the set may have something to take, and stays so until takes
  * have found nothing. Do not read from it. With io_uring it also becomes readable up to ten times a
- * second for nothing: the bound on what a lost wake-up can cost.
+ * second for nothing: the bound on what a lost wake-up can cost. A wait for it may also end with
+ * EINTR although no signal handler ran.
  *
  * Return: a descriptor owned by the set, or -ECHILD in a forked child.
  * Context: RT-safe.
