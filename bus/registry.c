@@ -127,27 +127,50 @@ bool records_any(const struct registry *registry, uint32_t state) {
 
 /* --- opening --- */
 
-static int claim_bus(struct registry *registry, struct slipring_error *reterr) {
-        char what[128];
-        struct segment_expect expect;
+/* Times in a row that another manager may end while this one looks at the bus's claim. */
+#define CLAIM_TRIES 8
+
+/* Returns -ENOENT or -EIDRM if a manager that ends removed it under our eyes: the bus is free. */
+static int claim_try(struct registry *registry,
+                     const struct segment_expect *expect,
+                     struct slipring_error *reterr) {
+        pid_t holder;
         int r;
 
-        (void) snprintf(what, sizeof(what), "bus '%s'", registry->bus);
-        expect = directory_expect(geteuid(), registry->bus, what);
-        r = claim_create(&registry->claim_id, &expect, reterr);
+        r = claim_create(&registry->claim_id, expect, reterr);
         registry->claim_made = r == 0;
         if (r == -EEXIST) {
-                r = claim_adopt(&registry->claim_id, &expect, reterr);
+                r = claim_adopt(&registry->claim_id, expect, reterr);
         }
         if (r < 0) {
                 return r;
         }
         r = claim_acquire(registry->claim_id, 0);
-        if (r == -EBUSY) {
-                return error_set(reterr, r, "bus '%s' has a manager already, pid %d; a bus has one",
-                                 registry->bus, (int) claim_holder(registry->claim_id));
+        if (r != -EBUSY) {
+                return r < 0 ? error_set(reterr, r, "%s: cannot claim it (%s)", expect->what,
+                                         strerror(-r))
+                             : 0;
         }
-        return r < 0 ? error_set(reterr, r, "%s: cannot claim it (%s)", what, strerror(-r)) : 0;
+        holder = claim_holder(registry->claim_id);
+        if (holder <= 0) {
+                return error_set(reterr, -EIDRM, "%s: its manager is just ending; try again",
+                                 expect->what);
+        }
+        return error_set(reterr, r, "%s has a manager already, pid %d; a bus has one", expect->what,
+                         (int) holder);
+}
+
+static int claim_bus(struct registry *registry, struct slipring_error *reterr) {
+        char what[128];
+        struct segment_expect expect;
+        int tries, r = -EIDRM;
+
+        (void) snprintf(what, sizeof(what), "bus '%s'", registry->bus);
+        expect = directory_expect(geteuid(), registry->bus, what);
+        for (tries = 0; tries < CLAIM_TRIES && (r == -ENOENT || r == -EIDRM); tries++) {
+                r = claim_try(registry, &expect, reterr);
+        }
+        return r;
 }
 
 static void writer_start(struct registry *registry, const struct header *header) {

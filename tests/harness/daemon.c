@@ -213,7 +213,7 @@ void daemon_expect(struct daemon *daemon, const char *text) {
                         return;
                 }
                 if (slipring_now_ns() > patience_ns) {
-                        print_error("%s\n", log);
+                        (void) fprintf(stderr, "%s\n", log + daemon->read_bytes);
                         free(log);
                         fail_msg("not logged after byte %zu: %s", daemon->read_bytes, text);
                 }
