@@ -259,6 +259,26 @@ void process_kill(pid_t pid) {
         (void) process_wait(pid);
 }
 
+void process_await_call(pid_t pid, long number) {
+        uint64_t deadline_ns = slipring_in_ms(20000);
+        char path[64], text[64];
+        FILE *file;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/syscall", (int) pid);
+        while (slipring_now_ns() < deadline_ns) {
+                file = fopen(path, "re");
+                assert_non_null(file);
+                /* "running", or the call's number and its arguments. */
+                if (fgets(text, sizeof(text), file) && text[0] != 'r' && atol(text) == number) {
+                        (void) fclose(file);
+                        return;
+                }
+                (void) fclose(file);
+                (void) usleep(50);
+        }
+        fail_msg("process %d never came into system call %ld", (int) pid, number);
+}
+
 bool harness_long(void) {
         const char *text = getenv("SLIPRING_TEST_LONG");
 

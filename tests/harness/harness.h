@@ -63,6 +63,8 @@ pid_t process_start(int (*run)(void *), void *argument);
 int process_wait(pid_t pid);
 /* SIGKILL a child that this test started, and reap it. */
 void process_kill(pid_t pid);
+/* Wait until a child's first thread is inside this system call; fails the test after 20 s. */
+void process_await_call(pid_t pid, long number);
 
 /* Is this the long run of the tests? */
 bool harness_long(void);
