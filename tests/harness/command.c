@@ -18,13 +18,7 @@
 
 /* --- processes --- */
 
-static void become(uid_t uid) {
-        if (uid != geteuid() && (setgid(uid) < 0 || setuid(uid) < 0)) {
-                _exit(127);
-        }
-}
-
-static void run(uid_t uid, const char *const *arguments) {
+static void run(const struct user *user, const char *const *arguments) {
         const char *argv[ARGUMENTS_MAX] = {"slipring"};
         const char *path = getenv("SLIPRING_COMMAND");
         size_t i;
@@ -33,12 +27,16 @@ static void run(uid_t uid, const char *const *arguments) {
                 argv[i + 1] = arguments[i];
         }
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
-        become(uid);
+        if (user && user_become(user) < 0) {
+                _exit(127);
+        }
         execv(path ? path : "slipring", (char *const *) (uintptr_t) argv);
         _exit(127);
 }
 
-void command_start_as(struct command *command, uid_t uid, const char *const *arguments) {
+void command_start_user(struct command *command,
+                        const struct user *user,
+                        const char *const *arguments) {
         int out[2], err[2];
 
         *command = (struct command){.code = -1};
@@ -54,7 +52,7 @@ void command_start_as(struct command *command, uid_t uid, const char *const *arg
                 (void) close(out[1]);
                 (void) close(err[0]);
                 (void) close(err[1]);
-                run(uid, arguments);
+                run(user, arguments);
         }
         (void) close(out[1]);
         (void) close(err[1]);
@@ -67,7 +65,13 @@ void command_start_as(struct command *command, uid_t uid, const char *const *arg
 }
 
 void command_start(struct command *command, const char *const *arguments) {
-        command_start_as(command, geteuid(), arguments);
+        command_start_user(command, NULL, arguments);
+}
+
+void command_start_as(struct command *command, uid_t uid, const char *const *arguments) {
+        const struct user user = {.uid = uid, .gid = uid};
+
+        command_start_user(command, &user, arguments);
 }
 
 /* Append what can be read; closes the descriptor at its end. */

@@ -8,6 +8,7 @@
  */
 
 #include "tests/harness/harness.h"
+#include "tests/harness/user.h"
 
 /* What a command has said so far; texts are NUL-terminated. */
 struct command {
@@ -20,7 +21,10 @@ struct command {
 
 /* Start one; arguments after the program's name, the last one NULL. */
 void command_start(struct command *command, const char *const *arguments);
-/* The same as another user, if this one may. */
+/* The same as another user, in its own group or in others, if this one may. */
+void command_start_user(struct command *command,
+                        const struct user *user,
+                        const char *const *arguments);
 void command_start_as(struct command *command, uid_t uid, const char *const *arguments);
 /* Read until a text has come; fails the test after 20 s. */
 void command_await_out(struct command *command, const char *text);
