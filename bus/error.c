@@ -39,9 +39,10 @@ const char *error_user(unsigned uid) {
 
 const char *error_group(unsigned gid) {
         static _Thread_local char text[64];
-        char buffer[4096];
+        char buffer[16384];
         struct group entry, *found = NULL;
 
+        /* With more members than the buffer holds it is not found; the number will do. */
         if (getgrgid_r((gid_t) gid, &entry, buffer, sizeof(buffer), &found) == 0 && found) {
                 (void) snprintf(text, sizeof(text), "%s", found->gr_name);
         } else {

@@ -24,7 +24,10 @@ error_set(struct slipring_error *reterr, int code, const char *format, ...);
  */
 const char *error_user(unsigned uid);
 
-/* The same for a group. */
+/*
+ * error_group() - the same for a group
+ * @gid:    group id
+ */
 const char *error_group(unsigned gid);
 
 #endif

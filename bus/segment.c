@@ -141,6 +141,18 @@ static int differs(const struct segment_expect *expect,
         return 0;
 }
 
+/* What the mode forbids this user, and the way to get it. */
+static int
+refused(const struct segment_expect *expect, bool writable, struct slipring_error *reterr) {
+        return error_set(reterr, -EACCES,
+                         "%s: this user may not %s it (owner %s, group %s, mode %04o): %s",
+                         expect->what, writable ? "publish to" : "read", error_user(expect->uid),
+                         error_group(expect->gid), expect->mode,
+                         expect->mode & (writable ? 0020u : 0040u)
+                                 ? "add it to the group and log in again"
+                                 : "run as the owner, or change owner or mode in the schema");
+}
+
 /* Its creator may look even if the owner took that right away. Takes an index for which any id of
  * the same object will do, and tells the id that it found there. */
 static bool stat_own(int id, struct shmid_ds *ret_status) {
@@ -152,11 +164,7 @@ int segment_check(int id, const struct segment_expect *expect, struct slipring_e
 
         if (shmctl(id, IPC_STAT, &status) < 0 && (errno != EACCES || !stat_own(id, &status))) {
                 if (errno == EACCES) {
-                        return error_set(reterr, -EACCES,
-                                         "%s: not readable for this user (owner %s, group %s, mode "
-                                         "%04o)",
-                                         expect->what, error_user(expect->uid),
-                                         error_group(expect->gid), expect->mode);
+                        return refused(expect, false, reterr);
                 }
                 return error_set(reterr, errno == EINVAL ? -EIDRM : -errno,
                                  "%s: its segment is gone", expect->what);
@@ -192,18 +200,15 @@ int segment_attach(struct segment *ret_segment,
         }
         r = segment_check(id, expect, reterr);
         if (r < 0) {
-                return r;
+                return r == -EACCES ? refused(expect, writable, reterr) : r;
         }
         r = segment_map(ret_segment, id, expect->bytes, writable);
+        if (r == -EACCES) {
+                return refused(expect, writable, reterr);
+        }
         if (r < 0) {
-                return error_set(reterr, r,
-                                 r == -EACCES
-                                         ? "%s: %s access is refused to this user (owner %s, "
-                                           "group %u, mode %04o)"
-                                         : "%s: cannot attach for %s (owner %s, group %u, mode "
-                                           "%04o)",
-                                 expect->what, writable ? "write" : "read", error_user(expect->uid),
-                                 expect->gid, expect->mode);
+                return error_set(reterr, r, "%s: cannot attach its segment (%s)", expect->what,
+                                 strerror(-r));
         }
         /* What was checked may have been swapped before shmat(2); what is attached cannot be. */
         r = segment_check(id, expect, reterr);

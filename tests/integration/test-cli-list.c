@@ -295,12 +295,11 @@ static void test_unreadable_topics_are_shown_as_such(void **state) {
         command_free(&command);
         run_as(&command, "echo", "secret");
         command_expect_code(&command, 1);
-        command_expect_err_has(&command,
-                               "not readable for this user (owner root, group root, mode 0600)");
+        command_expect_err_has(&command, "this user may not read it (owner root");
         command_free(&command);
         run_as(&command, "pub", "open");
         command_expect_code(&command, 1);
-        command_expect_err_has(&command, "write access is refused to this user");
+        command_expect_err_has(&command, "this user may not publish to it (owner root");
         command_free(&command);
         bus_stop(&bus);
 }
