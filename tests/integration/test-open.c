@@ -442,37 +442,6 @@ static int become_nobody(void) {
         return setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0;
 }
 
-static int stranger_run(void *argument) {
-        struct slipring_subscriber *subscriber = NULL;
-        struct slipring_publisher *publisher = NULL;
-        const char *mode = argument;
-        int r, expected_read, expected_write;
-
-        if (become_nobody()) {
-                return 99;
-        }
-        expected_read = strchr(mode, 'r') ? 0 : -EACCES;
-        expected_write = -EACCES;
-        r = slipring_subscriber_open(&subscriber, "imu", NULL, NULL);
-        if (r != expected_read) {
-                return 1;
-        }
-        r = slipring_publisher_open(&publisher, "imu", NULL, NULL);
-        return r == expected_write ? 0 : 2;
-}
-
-static void test_a_stranger_reads_what_the_mode_allows_and_never_publishes(void **state) {
-        struct topic_spec spec = topic_of("imu", 4);
-
-        if (geteuid() != 0) {
-                skip();
-        }
-        assert_int_equal(process_wait(process_start(stranger_run, (void *) (uintptr_t) "-")), 0);
-        spec.mode = 0644;
-        bus_apply(*state, &spec, 1);
-        assert_int_equal(process_wait(process_start(stranger_run, (void *) (uintptr_t) "r")), 0);
-}
-
 /* Somebody else's segment under the bus's key. */
 static int squat_run(void *argument) {
         struct segment_expect expect = directory_expect(0, argument, "");
@@ -578,7 +547,6 @@ int main(void) {
                 CASE(test_another_manager_adopts_and_retires),
                 CASE(test_a_bus_taken_down_and_up_again_is_found),
                 CASE(test_a_forked_child_has_no_handles),
-                CASE(test_a_stranger_reads_what_the_mode_allows_and_never_publishes),
                 CASE(test_a_squatted_key_is_refused_by_its_creator),
                 CASE(test_a_loosened_segment_is_refused),
                 CASE(test_a_header_that_contradicts_the_directory_is_refused),
