@@ -479,10 +479,27 @@ void watch_disarm(struct watch *watch) {
 
 /* --- the set --- */
 
+/* With its tick, or not at all: then there are the helper threads. */
+static int uring_start(struct slipring_waitset *waitset) {
+        int r;
+
+        r = uring_open(&waitset->uring, waitset->event);
+        if (r < 0) {
+                return r;
+        }
+        r = uring_wait_ns(&waitset->uring, WAKE_BOUND_NS, ID_TICK);
+        if (r < 0) {
+                uring_close(&waitset->uring);
+                return r;
+        }
+        waitset->ticking = true;
+        return 0;
+}
+
 static enum backend choose_backend(struct slipring_waitset *waitset) {
         struct wake_item item = {.word = &waitset->fired, .expected = 1};
 
-        if (!probe_disabled("io_uring") && uring_open(&waitset->uring, waitset->event) == 0) {
+        if (!probe_disabled("io_uring") && uring_start(waitset) == 0) {
                 return BACKEND_URING;
         }
         /* The word holds 0: the call answers at once, if it is there. */
@@ -506,9 +523,8 @@ static int waitset_open(struct slipring_waitset **ret_waitset, struct slipring_e
                 int r = -errno;
 
                 free(waitset);
-                return error_set(reterr, r,
-                                 "no file descriptor for a wait set (%s); raise 'ulimit -n'",
-                                 strerror(-r));
+                return error_set(reterr, r, "no file descriptor for a wait set (%s)%s",
+                                 strerror(-r), error_remedy(r));
         }
         *ret_waitset = waitset;
         return 0;
@@ -523,15 +539,6 @@ int slipring_waitset_new(struct slipring_waitset **ret_waitset, struct slipring_
                 return r;
         }
         waitset->backend = choose_backend(waitset);
-        if (waitset->backend == BACKEND_URING) {
-                r = uring_wait_ns(&waitset->uring, WAKE_BOUND_NS, ID_TICK);
-                waitset->ticking = r == 0;
-        }
-        if (r < 0) {
-                slipring_waitset_close(waitset);
-                return error_set(reterr, r, "cannot start the timer of a wait set (%s)",
-                                 strerror(-r));
-        }
         *ret_waitset = waitset;
         return 0;
 }
