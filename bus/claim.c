@@ -55,12 +55,15 @@ int claim_create(int *ret_id, const struct segment_expect *expect, struct slipri
 
 int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring_error *reterr) {
         struct semid_ds status;
-        int id;
+        int id, r;
 
         id = semget(expect->key, 0, 0);
         if (id < 0) {
-                return error_set(reterr, -errno, "%s: no claim has semaphore key 0x%08x",
-                                 expect->what, (unsigned) expect->key);
+                return error_set(reterr, -errno,
+                                 errno == ENOENT
+                                         ? "%s: no claim has semaphore key 0x%08x"
+                                         : "%s: semaphore key 0x%08x cannot be looked up (%s)",
+                                 expect->what, (unsigned) expect->key, strerror(errno));
         }
         if (expect->id >= 0 && id != expect->id) {
                 return error_set(reterr, -EIDRM,
@@ -72,12 +75,9 @@ int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring
                                  "%s: its claim cannot be looked at (%s)", expect->what,
                                  strerror(errno));
         }
-        if (!trust_creator(status.sem_perm.cuid)) {
-                return error_set(
-                        reterr, -EPERM,
-                        "%s: its claim was created by %s, who is not trusted; name that user "
-                        "in SLIPRING_TRUST if it should be",
-                        expect->what, error_user(status.sem_perm.cuid));
+        r = trust_creator(status.sem_perm.cuid, expect->what, "semaphore set", expect->key, reterr);
+        if (r < 0) {
+                return r;
         }
         if (status.sem_nsems != 1 || status.sem_perm.uid != expect->uid ||
             (expect->gid != (gid_t) -1 && status.sem_perm.gid != expect->gid) ||

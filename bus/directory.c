@@ -108,7 +108,10 @@ void directory_detach(struct directory *directory) {
 static int order(const void *left, const void *right) {
         const struct directory *a = left, *b = right;
         uid_t users[TRUST_USERS_MAX];
-        size_t count = trust_users(users, TRUST_USERS_MAX), rank_a = 0, rank_b = 0;
+        size_t count, rank_a = 0, rank_b = 0;
+        int failed;
+
+        count = trust_users(users, TRUST_USERS_MAX, &failed);
 
         while (rank_a < count && users[rank_a] != a->manager_uid) {
                 rank_a++;
@@ -153,6 +156,20 @@ static int attach_listed(struct directory *ret_directory, key_t key, int id, uid
         return 0;
 }
 
+/* What says nothing about a bus, but that this process can look at no more. */
+static bool out_of_resources(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EIO;
+}
+
+static void directories_free(struct directory *directories, size_t count) {
+        size_t i;
+
+        for (i = 0; i < count; i++) {
+                directory_detach(&directories[i]);
+        }
+        free(directories);
+}
+
 int directory_list(struct directory **ret_directories, size_t *ret_count) {
         const uint64_t bytes = header_directory(0).segment_bytes;
         struct directory *directories = NULL, *larger;
@@ -160,7 +177,7 @@ int directory_list(struct directory **ret_directories, size_t *ret_count) {
         unsigned uid, gid, cuid;
         size_t count = 0;
         char line[512];
-        int key, id;
+        int key, id, r = 0;
         FILE *list;
 
         list = fopen("/proc/sysvipc/shm", "re");
@@ -170,19 +187,31 @@ int directory_list(struct directory **ret_directories, size_t *ret_count) {
         while (fgets(line, sizeof(line), list)) {
                 if (sscanf(line, "%d %d %*o %llu %*d %*d %*u %u %u %u", &key, &id, &size, &uid,
                            &gid, &cuid) != 6 ||
-                    size != bytes || !trust_creator((uid_t) cuid)) {
+                    size != bytes) {
                         continue;
                 }
                 larger = realloc(directories, (count + 1) * sizeof(*larger));
                 if (!larger) {
+                        r = -ENOMEM;
                         break;
                 }
                 directories = larger;
-                if (attach_listed(&directories[count], key, id, (uid_t) cuid) == 0) {
+                r = attach_listed(&directories[count], key, id, (uid_t) cuid);
+                if (r == 0) {
                         count++;
                 }
+                if (out_of_resources(r)) {
+                        break;
+                }
+        }
+        if (ferror(list)) {
+                r = -EIO;
         }
         (void) fclose(list);
+        if (out_of_resources(r)) {
+                directories_free(directories, count);
+                return r;
+        }
         if (count > 1) {
                 qsort(directories, count, sizeof(*directories), order);
         }
@@ -200,8 +229,8 @@ static int locate_only(struct directory *ret_directory, struct slipring_error *r
 
         r = directory_list(&all, &count);
         if (r < 0) {
-                return error_set(reterr, r, "cannot look for buses in /proc/sysvipc/shm (%s)",
-                                 strerror(-r));
+                return error_set(reterr, r, "cannot look for buses in /proc/sysvipc/shm (%s)%s",
+                                 strerror(-r), error_remedy(r));
         }
         if (count == 1) {
                 *ret_directory = all[0];
@@ -214,9 +243,8 @@ static int locate_only(struct directory *ret_directory, struct slipring_error *r
                                                 i ? ", " : "", error_user(all[i].manager_uid),
                                                 all[i].bus);
                 }
-                directory_detach(&all[i]);
         }
-        free(all);
+        directories_free(all, count);
         if (count == 0) {
                 return error_set(
                         reterr, -ENOENT,
@@ -233,14 +261,21 @@ static int locate_of_user(struct directory *ret_directory,
                           struct slipring_error *reterr) {
         char user[64];
         uid_t uid;
+        int r;
 
         if (user_length >= sizeof(user)) {
                 return error_set(reterr, -EINVAL, "'%.80s': the user's name is too long", name);
         }
         memcpy(user, name, user_length);
         user[user_length] = '\0';
-        if (trust_find_user(user, &uid) < 0) {
-                return error_set(reterr, -ENOENT, "'%.80s': there is no user '%s'", name, user);
+        r = trust_find_user(user, &uid);
+        if (r == -ENOENT) {
+                return error_set(reterr, r, "'%.80s': there is no user '%s'", name, user);
+        }
+        if (r < 0) {
+                return error_set(reterr, r,
+                                 "'%.80s': the user database cannot be asked for '%s' (%s)%s", name,
+                                 user, strerror(-r), error_remedy(r));
         }
         return directory_attach(ret_directory, uid, name + user_length + 1, reterr);
 }
@@ -252,7 +287,7 @@ int directory_locate(struct directory *ret_directory,
         uid_t users[TRUST_USERS_MAX];
         size_t count, i;
         const char *slash;
-        int r;
+        int r, failed;
 
         if (!name || !*name) {
                 name = secure_getenv("SLIPRING_BUS");
@@ -268,7 +303,7 @@ int directory_locate(struct directory *ret_directory,
         if (slash) {
                 return locate_of_user(ret_directory, name, (size_t) (slash - name), reterr);
         }
-        count = trust_users(users, TRUST_USERS_MAX);
+        count = trust_users(users, TRUST_USERS_MAX, &failed);
         for (i = 0; i < count; i++) {
                 r = directory_attach(ret_directory, users[i], name, &error);
                 if (r == 0) {
@@ -280,6 +315,12 @@ int directory_locate(struct directory *ret_directory,
         }
         if (first.code) {
                 return error_set(reterr, first.code, "%s", first.text);
+        }
+        if (failed < 0) {
+                return error_set(reterr, failed,
+                                 "bus '%s' is none of this user's or of root's, and the user "
+                                 "database cannot be asked for other trusted users (%s)%s",
+                                 name, strerror(-failed), error_remedy(failed));
         }
         return error_set(
                 reterr, -ENOENT,

@@ -3,6 +3,7 @@
  * person which object is meant and what to do about it.
  */
 
+#include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -49,4 +50,17 @@ const char *error_group(unsigned gid) {
                 (void) snprintf(text, sizeof(text), "gid %u", gid);
         }
         return text;
+}
+
+const char *error_remedy(int code) {
+        switch (code) {
+        case -EMFILE:
+                return "; close some, or raise 'ulimit -n' (LimitNOFILE in a unit)";
+        case -ENFILE:
+                return "; raise fs.file-max";
+        case -ENOMEM:
+                return "; give it more memory, or raise 'ulimit -v' (LimitAS in a unit)";
+        default:
+                return "";
+        }
 }

@@ -30,4 +30,12 @@ const char *error_user(unsigned uid);
  */
 const char *error_group(unsigned gid);
 
+/*
+ * error_remedy() - what helps where a limit was reached
+ * @code:   negative errno
+ *
+ * Return: half a sentence that begins with a semicolon, or "".
+ */
+const char *error_remedy(int code);
+
 #endif

@@ -287,7 +287,10 @@ int header_read(struct header *ret_header,
         if (r == 0) {
                 r = read_type(&header, reterr);
                 if (r < 0) {
-                        error_set(reterr, r, "%s: the type in its header is corrupt", what);
+                        error_set(reterr, r,
+                                  r == -ENOMEM ? "%s: no memory for its type"
+                                               : "%s: the type in its header is corrupt",
+                                  what);
                 }
         }
         if (r < 0) {

@@ -161,26 +161,47 @@ static bool stat_own(int id, struct shmid_ds *ret_status) {
 
 int segment_check(int id, const struct segment_expect *expect, struct slipring_error *reterr) {
         struct shmid_ds status;
+        int r;
 
         if (shmctl(id, IPC_STAT, &status) < 0 && (errno != EACCES || !stat_own(id, &status))) {
                 if (errno == EACCES) {
                         return refused(expect, false, reterr);
                 }
-                return error_set(reterr, errno == EINVAL ? -EIDRM : -errno,
-                                 "%s: its segment is gone", expect->what);
+                if (errno == EINVAL || errno == EIDRM) {
+                        return error_set(reterr, -EIDRM, "%s: its segment is gone", expect->what);
+                }
+                return error_set(reterr, -errno, "%s: its segment cannot be looked at (%s)",
+                                 expect->what, strerror(errno));
         }
         /* Marked for removal: the key is free already, and the segment goes with its last user. */
         if (status.shm_perm.mode & SHM_DEST) {
                 return error_set(reterr, -EIDRM, "%s: its segment is being removed", expect->what);
         }
-        if (!trust_creator(status.shm_perm.cuid)) {
-                return error_set(reterr, -EPERM,
-                                 "%s: key 0x%08x belongs to a segment that %s created, who is not "
-                                 "trusted; name that user in SLIPRING_TRUST if it should be",
-                                 expect->what, (unsigned) expect->key,
-                                 error_user(status.shm_perm.cuid));
+        r = trust_creator(status.shm_perm.cuid, expect->what, "segment", expect->key, reterr);
+        return r < 0 ? r : differs(expect, &status, reterr);
+}
+
+static int
+lookup_failed(const struct segment_expect *expect, int code, struct slipring_error *reterr) {
+        if (code == -ENOENT) {
+                return error_set(reterr, code, "%s: no segment has key 0x%08x", expect->what,
+                                 (unsigned) expect->key);
         }
-        return differs(expect, &status, reterr);
+        return error_set(reterr, code, "%s: segment key 0x%08x cannot be looked up (%s)",
+                         expect->what, (unsigned) expect->key, strerror(-code));
+}
+
+/* Why a segment that was found and may be looked at could not be mapped. */
+static int map_failed(const struct segment_expect *expect,
+                      bool writable,
+                      int code,
+                      struct slipring_error *reterr) {
+        if (code == -EACCES) {
+                return refused(expect, writable, reterr);
+        }
+        return error_set(reterr, code, "%s: cannot attach %llu bytes for %s (%s)%s", expect->what,
+                         (unsigned long long) expect->bytes, writable ? "write" : "read",
+                         strerror(-code), error_remedy(code));
 }
 
 int segment_attach(struct segment *ret_segment,
@@ -191,8 +212,7 @@ int segment_attach(struct segment *ret_segment,
 
         id = shmget(expect->key, 0, 0);
         if (id < 0) {
-                return error_set(reterr, -errno, "%s: no segment has key 0x%08x", expect->what,
-                                 (unsigned) expect->key);
+                return lookup_failed(expect, -errno, reterr);
         }
         if (expect->id >= 0 && id != expect->id) {
                 return error_set(reterr, -EIDRM, "%s: key 0x%08x leads to segment %d instead of %d",
@@ -203,12 +223,8 @@ int segment_attach(struct segment *ret_segment,
                 return r == -EACCES ? refused(expect, writable, reterr) : r;
         }
         r = segment_map(ret_segment, id, expect->bytes, writable);
-        if (r == -EACCES) {
-                return refused(expect, writable, reterr);
-        }
         if (r < 0) {
-                return error_set(reterr, r, "%s: cannot attach its segment (%s)", expect->what,
-                                 strerror(-r));
+                return map_failed(expect, writable, r, reterr);
         }
         /* What was checked may have been swapped before shmat(2); what is attached cannot be. */
         r = segment_check(id, expect, reterr);
@@ -227,8 +243,7 @@ int segment_adopt(struct segment *ret_segment,
         if (id < 0) {
                 id = shmget(expect->key, 0, 0);
                 if (id < 0) {
-                        return error_set(reterr, -errno, "%s: no segment has key 0x%08x",
-                                         expect->what, (unsigned) expect->key);
+                        return lookup_failed(expect, -errno, reterr);
                 }
         }
         /* Without the right to look it may still be ours: the creator keeps the right to set. */

@@ -196,6 +196,11 @@ static void check_leftovers(struct doctor *doctor, struct view *view) {
         }
 }
 
+/* Where that cannot be told, it is no finding. */
+static bool trusted(uid_t cuid) {
+        return trust_creator(cuid, "", "", 0, NULL) != -EPERM;
+}
+
 /* A bus's name and user as "-b" has them. */
 static bool name_split(const char *name, uid_t *ret_uid, const char **ret_bus) {
         const char *slash = strchr(name, '/');
@@ -220,7 +225,7 @@ static void check_squatters(struct doctor *doctor, const char *name) {
 
         while (list && list_next(list, &listed)) {
                 if (!name_split(name, &uid, &bus) || listed.key != directory_key(uid, bus) ||
-                    listed.cuid == uid || trust_creator(listed.cuid)) {
+                    listed.cuid == uid || trusted(listed.cuid)) {
                         continue;
                 }
                 snprintf(subject, sizeof(subject), "bus %s/%s", error_user(uid), bus);
@@ -242,7 +247,7 @@ static void check_strangers(struct doctor *doctor) {
         struct listed listed;
 
         while (list && list_next(list, &listed)) {
-                if (listed.key != 0 && listed.bytes == bytes && !trust_creator(listed.cuid)) {
+                if (listed.key != 0 && listed.bytes == bytes && !trusted(listed.cuid)) {
                         doctor_find(doctor, DOCTOR_NOTE, "trust",
                                     "to read it, name that user in SLIPRING_TRUST",
                                     "segment %d looks like a bus of %s, who is not trusted",

@@ -93,7 +93,7 @@ struct slipring_publisher_info {
  *         -EPROTONOSUPPORT if the bus has a layout version that this library does not know,
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
- *         -EMFILE or -ENFILE if no descriptor is free to look for the only bus,
+ *         -EMFILE or -ENFILE if no descriptor is free to look for the bus, -EIO if that look fails,
  *         -ENOMEM or -ENOSPC if the machine's limits forbid it.
  * Context: Setup only: allocates, makes system calls and, with a deadline, sleeps.
  */

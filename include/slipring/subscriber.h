@@ -115,7 +115,7 @@ struct slipring_subscriber_info {
  *         -EPROTONOSUPPORT if the bus has a layout version that this library does not know,
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
- *         -EMFILE or -ENFILE if no descriptor is free to look for the only bus,
+ *         -EMFILE or -ENFILE if no descriptor is free to look for the bus, -EIO if that look fails,
  *         -ENOMEM if the machine's limits forbid it.
  * Context: Setup only: allocates, makes system calls and, with a deadline, sleeps.
  */
