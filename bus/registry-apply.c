@@ -22,7 +22,8 @@ static int header_verify(const struct registry *registry,
 
         r = header_build(spec, registry->instance, record->entry.generation, &header, &bytes);
         if (r < 0) {
-                return r;
+                return error_set(reterr, r, "topic '%s': no memory to compare its header",
+                                 record->entry.name);
         }
         atomic_store_explicit(&header->magic, LAYOUT_MAGIC,
                               memory_order_relaxed); /* relaxed: private */
@@ -67,18 +68,29 @@ static bool entry_matches(const struct layout_entry *entry, const struct topic_s
                strcmp(entry->type_name, spec->type->name) == 0;
 }
 
-/* Is what serves under this name what the schema wants, and unharmed? Attaches it if so. */
-static bool
-record_matches(struct registry *registry, struct record *record, const struct topic_spec *spec) {
-        if (!entry_matches(&record->entry, spec) ||
-            entry_objects_verify(&record->entry, NULL) < 0) {
-                return false;
+/* Is what serves under this name what the schema wants, and unharmed? Attaches it if so. Returns 1
+ * if it is, 0 if not, and an error if this process cannot tell: no reason to take a topic from its
+ * clients. */
+static int record_matches(struct registry *registry,
+                          struct record *record,
+                          const struct topic_spec *spec,
+                          struct slipring_error *reterr) {
+        int r;
+
+        if (!entry_matches(&record->entry, spec)) {
+                return 0;
         }
-        if (record->topic.data.id < 0 &&
-            topic_attach(&record->topic, &record->entry, true, NULL) < 0) {
-                return false;
+        r = entry_objects_verify(&record->entry, reterr);
+        if (r == 0 && record->topic.data.id < 0) {
+                r = topic_attach(&record->topic, &record->entry, true, reterr);
         }
-        return header_verify(registry, record, spec, NULL) == 0;
+        if (r == 0) {
+                r = header_verify(registry, record, spec, reterr);
+        }
+        if (r < 0) {
+                return r == -ENOMEM ? r : 0;
+        }
+        return 1;
 }
 
 uint64_t registry_growth(struct registry *registry, const struct topic_spec *specs, size_t count) {
@@ -88,7 +100,8 @@ uint64_t registry_growth(struct registry *registry, const struct topic_spec *spe
         for (i = 0; i < count; i++) {
                 struct record *record = record_find(registry, specs[i].name);
 
-                if (!record || !record_matches(registry, record, &specs[i])) {
+                /* Where that cannot be told, registry_apply() says so. */
+                if (!record || record_matches(registry, record, &specs[i], NULL) == 0) {
                         bytes += header_segment_bytes(&specs[i]);
                 }
         }
@@ -119,7 +132,7 @@ static int check_specs(const struct change *change, struct slipring_error *reter
         }
         sorted = calloc(change->count + 1, sizeof(*sorted));
         if (!sorted) {
-                return -ENOMEM;
+                return error_set(reterr, -ENOMEM, "no memory for %zu topics", change->count);
         }
         for (i = 0; i < change->count; i++) {
                 sorted[i] = &change->specs[i];
@@ -161,13 +174,18 @@ plan_all(struct registry *registry, struct change *change, struct slipring_error
                 const struct topic_spec *spec = &change->specs[i];
 
                 record = record_find(registry, spec->name);
-                if (record && record_matches(registry, record, spec)) {
+                r = record ? record_matches(registry, record, spec, reterr) : 0;
+                if (r < 0) {
+                        return r;
+                }
+                if (r == 1) {
                         record->spec = spec;
                         change->outcomes[i] =
                                 strcmp(record->entry.description,
                                        spec->description ? spec->description : "") == 0
                                         ? REGISTRY_KEPT
                                         : REGISTRY_DESCRIBED;
+                        r = 0;
                         continue;
                 }
                 change->outcomes[i] = record ? REGISTRY_REPLACED : REGISTRY_CREATED;

@@ -307,7 +307,10 @@ int registry_open(struct registry **ret_registry, const char *bus, struct slipri
                         registry->claim_id = -1;
                 }
         } else {
-                /* Not ours to release. */
+                /* Not ours to release; but not to be left either, if nobody else has it. */
+                if (registry->claim_made && claim_holder(registry->claim_id) == 0) {
+                        (void) semctl(registry->claim_id, 0, IPC_RMID);
+                }
                 registry->claim_id = -1;
         }
         if (r < 0) {
