@@ -288,6 +288,11 @@ static int schema_read(struct manager *manager, struct schema **ret_schema) {
 
         r = schema_load(ret_schema, manager->options->schema, NULL, &diagnostics);
         log_diagnostics(&manager->log, &diagnostics);
+        /* Where there was no memory to say which mistake. */
+        if (r < 0 && (r == -ENOMEM || diagnostics.count == 0)) {
+                log_bus(&manager->log, LOG_ERR, "error", "%s cannot be read (%s)",
+                        manager->options->schema, strerror(r == -EBADMSG ? ENOMEM : -r));
+        }
         diagnostics_clear(&diagnostics);
         return r;
 }
@@ -312,8 +317,10 @@ static void manager_reload(struct manager *manager) {
                 return;
         }
         specs = specs_make(schema);
-        if (!specs || manager_apply(manager, schema, specs, &error) < 0) {
-                reload_fail(manager, "the bus could not be changed", specs ? &error : NULL);
+        r = specs ? manager_apply(manager, schema, specs, &error)
+                  : error_set(&error, -ENOMEM, "no memory for %zu topics", schema->topic_count);
+        if (r < 0) {
+                reload_fail(manager, "the bus could not be changed", &error);
                 return;
         }
         schema = NULL;
@@ -448,6 +455,12 @@ static int manager_serve(struct manager *manager) {
         status_send(manager);
         (void) sd_notify(0, "READY=1");
         r = sd_event_loop(manager->event);
+        if (r < 0 && r != -EIDRM) {
+                /* Like one that was killed: its clients go on until the next one is there. */
+                manager->remove = false;
+                log_bus(&manager->log, LOG_ERR, "error", "waiting for events failed (%s)",
+                        strerror(-r));
+        }
         (void) sd_notifyf(0, "STOPPING=1\nSTATUS=%s: %s", manager->log.bus,
                           manager->remove ? "removing the bus" : "leaving the bus standing");
         bus_close(manager);

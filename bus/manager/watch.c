@@ -194,6 +194,10 @@ void watch_look(struct watch *watch, const struct registry *registry, const stru
         uint64_t now_ns = slipring_now_ns();
         size_t i;
 
+        if (watch->count != registry_count(registry)) {
+                /* There was no memory to follow the last change. */
+                watch_follow(watch, registry);
+        }
         for (i = 0; i < watch->count; i++) {
                 publisher_look(&watch->topics[i], registry_entry(registry, i), log, now_ns);
                 if (watch->topics[i].due_ns == UINT64_MAX) {
