@@ -27,8 +27,12 @@ enum failing_kind {
  * or 77, with a word on standard error, where the machine does not allow it. */
 int failing_main(int (*run)(void));
 
-/* From now on the k-th of them fails, from 1, in this process, or in a child of it. */
+/* From now on the k-th of them fails, from 1, in this process or a child of it; with a negative
+ * pid, in any process but that one. */
 void failing_arm(enum failing_kind kind, unsigned k, pid_t pid);
+/* System calls are counted from the first of this number on (such as SYS_epoll_create1): the calls
+ * of the dynamic linker are not ours. */
+void failing_arm_from(enum failing_kind kind, unsigned k, pid_t pid, int number);
 /* Not any more. Did one fail? */
 bool failing_disarm(void);
 /* Is one failed already? */
