@@ -1,6 +1,7 @@
 /*
- * What the manager refuses and what it warns of, on machines that are set up that way: an IPC
- * namespace has limits of its own, a mount namespace a logind of its own.
+ * Limits of the machine and of a process: what the manager and the clients refuse, in which words,
+ * and that nothing half-made is left; and what the manager warns of. An IPC namespace has limits of
+ * its own, a mount namespace a logind of its own.
  */
 
 #include <errno.h>
@@ -17,6 +18,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <slipring/publisher.h>
+#include <slipring/subscriber.h>
+
 #include "tests/harness/daemon.h"
 
 #define TOPICS                                                                                     \
@@ -26,6 +30,14 @@
 
 /* A login user without a name, and its group. */
 #define LOGIN_USER 64321
+
+#if defined(__SANITIZE_ADDRESS__)
+#define NEEDS_ADDRESS_SPACE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define NEEDS_ADDRESS_SPACE 1
+#endif
+#endif
 
 static struct daemon bus;
 
@@ -92,6 +104,16 @@ static void test_refuses_where_memory_is_too_small(void **state) {
 
 static void test_refuses_where_semaphores_are_too_few(void **state) {
         refused_under("sem", "32000 1024000000 500 2", "raise the fourth number of kernel.sem");
+}
+
+/* A line of the schema is at fault, and named. */
+static void test_refuses_a_segment_above_the_largest(void **state) {
+        refused_under("shmmax", "4096", "kernel.shmmax lets a segment have 4.0 KiB");
+}
+
+/* The total of semaphores is not looked at before: it fails in the middle, and is undone. */
+static void test_undoes_what_it_made_before_the_last_semaphore(void **state) {
+        refused_under("sem", "32000 2 500 32000", "raise kernel.sem");
 }
 
 static void test_refuses_where_segments_vanish_with_their_last_user(void **state) {
@@ -164,6 +186,185 @@ static void test_refuses_what_memory_does_not_hold(void **state) {
         assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
 }
 
+/* --- limits of the process --- */
+
+/* Start and end; what it said is then looked at from the start. */
+static void run_once(void) {
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        bus.read_bytes = 0;
+}
+
+/* One more, which is what the dynamic linker needs. */
+static void with_few_descriptors(void *argument) {
+        int next = dup(STDERR_FILENO);
+        const struct rlimit few = {.rlim_cur = (rlim_t) next + 1, .rlim_max = (rlim_t) next + 1};
+
+        (void) close(next);
+        (void) setrlimit(RLIMIT_NOFILE, &few);
+}
+
+static void test_refuses_where_descriptors_are_too_few(void **state) {
+        bus.prepare = with_few_descriptors;
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "Too many open files");
+        assert_int_equal(ipc_objects(), 0);
+        bus.prepare = NULL;
+        run_once();
+}
+
+/* Some 16 MiB more than the program itself: the directory has 8, the first topic does not
+ * fit. */
+static void with_little_address_space(void *argument) {
+        const struct rlimit little = {.rlim_cur = 48u << 20, .rlim_max = 48u << 20};
+
+        (void) setrlimit(RLIMIT_AS, &little);
+}
+
+static void test_refuses_where_address_space_is_too_small(void **state) {
+#ifdef NEEDS_ADDRESS_SPACE
+        print_message("skipped: a sanitizer needs terabytes of it\n");
+        skip();
+#endif
+        daemon_schema(&bus, "topics:\n"
+                            "  small: {fields: {x: float64}}\n"
+                            "  large: {fields: {x: \"uint8[1000000]\"}, depth: 64}\n");
+        bus.prepare = with_little_address_space;
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "topic 'large'");
+        bus.read_bytes = 0;
+        daemon_expect(&bus, "Cannot allocate memory");
+        assert_int_equal(ipc_objects(), 0);
+        bus.prepare = NULL;
+        run_once();
+}
+
+/* Fills all descriptors that there may be. */
+static int take_all_descriptors(void) {
+        const struct rlimit few = {.rlim_cur = 64, .rlim_max = 64};
+        int last = -1, fd;
+
+        if (setrlimit(RLIMIT_NOFILE, &few) < 0) {
+                return -1;
+        }
+        while ((fd = dup(STDERR_FILENO)) >= 0) {
+                last = fd;
+        }
+        return last;
+}
+
+static int client_without_descriptors_run(void *argument) {
+        struct slipring_subscriber *subscriber = NULL;
+        struct slipring_publisher *publisher = NULL;
+        struct slipring_waitset *waitset = NULL;
+        struct slipring_error error = {0};
+        double value = 1;
+        int last = take_all_descriptors();
+
+        /* To open and to publish takes none. */
+        if (last < 0 || slipring_publisher_open(&publisher, "imu", NULL, NULL) < 0 ||
+            slipring_subscriber_open(&subscriber, "imu", NULL, NULL) < 0 ||
+            slipring_publisher_publish(publisher, &value, sizeof(value), 0) < 0 ||
+            slipring_subscriber_take(subscriber, &value, sizeof(value), NULL) != 1) {
+                return 1;
+        }
+        if (slipring_waitset_new(&waitset, &error) != -EMFILE || waitset ||
+            !strstr(error.text, "raise 'ulimit -n'")) {
+                return 2;
+        }
+        slipring_subscriber_close(subscriber);
+        subscriber = NULL;
+        (void) unsetenv("SLIPRING_BUS");
+        if (slipring_subscriber_open(&subscriber, "imu", NULL, &error) != -EMFILE ||
+            !strstr(error.text, "raise 'ulimit -n'")) {
+                return 3;
+        }
+        (void) close(last);
+        if (slipring_subscriber_open(&subscriber, "imu", NULL, &error) != 0) {
+                return 4;
+        }
+        /* One for the event; the ring's is not there, and the helper threads serve. */
+        if (slipring_waitset_new(&waitset, &error) != 0 ||
+            slipring_waitset_add(waitset, subscriber) != 0) {
+                return 5;
+        }
+        slipring_waitset_close(waitset);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+        return 0;
+}
+
+static void test_clients_without_descriptors(void **state) {
+        daemon_start(&bus, NULL);
+        assert_int_equal(process_wait(process_start(client_without_descriptors_run, NULL)), 0);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* A bus of the system user: who that is cannot be asked. */
+static int stranger_without_descriptors_run(void *argument) {
+        struct slipring_subscriber *subscriber = NULL;
+        struct slipring_error error = {0};
+
+        if (take_all_descriptors() < 0 || setgroups(0, NULL) < 0 ||
+            setresuid(LOGIN_USER, LOGIN_USER, LOGIN_USER) < 0) {
+                return 1;
+        }
+        if (slipring_subscriber_open(&subscriber, "imu", NULL, &error) != -EMFILE ||
+            !strstr(error.text, "user database") || !strstr(error.text, "raise 'ulimit -n'")) {
+                (void) fprintf(stderr, "%s\n", error.text);
+                return 2;
+        }
+        return 0;
+}
+
+static void test_the_user_database_without_descriptors(void **state) {
+        assert_int_equal(process_wait(process_start(stranger_without_descriptors_run, NULL)), 0);
+}
+
+static int client_without_memory_run(void *argument) {
+        struct slipring_subscriber *subscriber = NULL;
+        struct slipring_publisher *publisher = NULL;
+        struct slipring_error error = {0};
+        struct rlimit limit;
+        long pages = 0;
+        FILE *statm;
+
+        statm = fopen("/proc/self/statm", "re");
+        if (!statm || fscanf(statm, "%ld", &pages) != 1 || getrlimit(RLIMIT_AS, &limit) < 0) {
+                return 1;
+        }
+        (void) fclose(statm);
+        limit.rlim_cur = (rlim_t) pages * (rlim_t) sysconf(_SC_PAGESIZE) + (4u << 20);
+        if (setrlimit(RLIMIT_AS, &limit) < 0) {
+                return 2;
+        }
+        if (slipring_publisher_open(&publisher, "imu", NULL, &error) != -ENOMEM || publisher ||
+            !strstr(error.text, "raise 'ulimit -v'") ||
+            slipring_subscriber_open(&subscriber, "imu", NULL, &error) != -ENOMEM || subscriber) {
+                (void) fprintf(stderr, "%s\n", error.text);
+                return 3;
+        }
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_AS, &limit) < 0 ||
+            slipring_publisher_open(&publisher, "imu", NULL, &error) != 0) {
+                return 4;
+        }
+        slipring_publisher_close(publisher);
+        return 0;
+}
+
+static void test_clients_without_address_space(void **state) {
+#ifdef NEEDS_ADDRESS_SPACE
+        print_message("skipped: a sanitizer needs terabytes of it\n");
+        skip();
+#endif
+        daemon_start(&bus, NULL);
+        assert_int_equal(process_wait(process_start(client_without_memory_run, NULL)), 0);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
 /* --- locking --- */
 
 static void without_locking(void *argument) {
@@ -201,13 +402,6 @@ static void as_login_user(void *argument) {
         (void) setgroups(0, NULL);
         (void) setresgid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
         (void) setresuid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
-}
-
-/* Start and end; what it said is then looked at from the start. */
-static void run_once(void) {
-        daemon_start(&bus, NULL);
-        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
-        bus.read_bytes = 0;
 }
 
 static void test_warns_a_system_manager_whose_topics_name_no_owner(void **state) {
@@ -298,6 +492,19 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_refuses_where_memory_is_too_small, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_refuses_where_semaphores_are_too_few, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_a_segment_above_the_largest, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_undoes_what_it_made_before_the_last_semaphore,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_where_descriptors_are_too_few, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_where_address_space_is_too_small,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_clients_without_descriptors, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_the_user_database_without_descriptors, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_clients_without_address_space, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(
                         test_refuses_where_segments_vanish_with_their_last_user, setup, teardown),
