@@ -11,7 +11,8 @@
  * ends, and a publisher that stands by then goes on where it stopped. A handle belongs to one
  * thread at a time. In a forked child every call on a handle of the parent's says -ECHILD (not so
  * after vfork(2), which shares the parent's memory). The claim lasts until the process ends, also
- * over execve(2): close first.
+ * over execve(2): close first. Leaving the IPC namespace or the list of undo operations,
+ * unshare(2) with CLONE_NEWIPC or CLONE_SYSVSEM, gives it up unnoticed.
  */
 
 #include <stddef.h>

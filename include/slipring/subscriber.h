@@ -220,7 +220,8 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
  * @deadline_ns:        absolute CLOCK_MONOTONIC time, SLIPRING_FOREVER to wait without end
  *
  * Return: the index of a handle that has a sample to take or that was retired, -ETIMEDOUT at the
- *         deadline, -EINTR if a signal handler ran, -E2BIG above 128 handles (use a wait set),
+ *         deadline, -EINTR if a signal handler ran (one installed with SA_RESTART may not end the
+ *         wait: futex_waitv(2) is restarted), -E2BIG above 128 handles (use a wait set),
  *         -EINVAL for none, -EBUSY while one of them has a view borrowed, -EMFILE, -ENFILE, -ENOMEM
  *         or -EAGAIN if the helper threads below cannot be started, -ECHILD in a forked child. With
  *         several ready, the one after the index last returned for the first handle comes first, so

@@ -1,6 +1,6 @@
 /*
- * What no careful program does, and what a client must survive: calls in odd orders, handles across
- * forks and threads, and a publisher that writes anything anywhere in its segment.
+ * What no careful program does, and what a client must survive: calls in odd orders, and a
+ * publisher that writes anything anywhere in its segment.
  */
 
 #include <errno.h>
@@ -43,99 +43,6 @@ static int teardown(void **state) {
         (void) unsetenv("SLIPRING_DISABLE");
         bus_stop(*state);
         return 0;
-}
-
-/* --- forks --- */
-
-static void test_a_child_closes_what_it_inherited_in_any_order(void **state) {
-        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
-        struct slipring_publisher *publisher = publisher_open("imu");
-        struct slipring_waitset *waitset = NULL;
-        struct message message = message_make(1);
-        pid_t pid;
-        int order;
-
-        (void) state;
-        assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
-        assert_int_equal(slipring_waitset_add(waitset, subscriber), 0);
-        for (order = 0; order < 2; order++) {
-                (void) fflush(NULL);
-                pid = fork();
-                assert_true(pid >= 0);
-                if (pid == 0) {
-                        if (order == 0) {
-                                slipring_subscriber_close(subscriber);
-                                slipring_waitset_close(waitset);
-                        } else {
-                                slipring_waitset_close(waitset);
-                                slipring_subscriber_close(subscriber);
-                        }
-                        slipring_publisher_close(publisher);
-                        _exit(0);
-                }
-                assert_int_equal(process_wait(pid), 0);
-        }
-        assert_int_equal(slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
-        assert_int_equal(slipring_waitset_ready(waitset, &subscriber, 1), 1);
-        slipring_waitset_close(waitset);
-        slipring_subscriber_close(subscriber);
-        slipring_publisher_close(publisher);
-}
-
-/* --- threads --- */
-
-struct handover {
-        struct slipring_subscriber *subscriber;
-        struct slipring_waitset *waitset;
-        int r;
-};
-
-static void *arm_run(void *argument) {
-        struct handover *handover = argument;
-        struct message message;
-
-        handover->r = slipring_waitset_new(&handover->waitset, NULL);
-        if (handover->r == 0) {
-                handover->r = slipring_waitset_add(handover->waitset, handover->subscriber);
-        }
-        if (handover->r == 0) {
-                handover->r = slipring_subscriber_take(handover->subscriber, &message,
-                                                       sizeof(message), NULL);
-        }
-        return NULL;
-}
-
-/* io_uring cancels what a thread has waiting when that thread ends. */
-static void test_a_wait_set_outlives_the_thread_that_armed_it(void **state) {
-        struct slipring_publisher *publisher = publisher_open("imu");
-        struct handover handover = {.subscriber = subscriber_open("imu", SLIPRING_START_OLDEST)};
-        struct slipring_subscriber *ready;
-        struct pollfd event = {.events = POLLIN};
-        struct message message;
-        pthread_t thread;
-        uint64_t i;
-
-        (void) state;
-        assert_int_equal(pthread_create(&thread, NULL, arm_run, &handover), 0);
-        assert_int_equal(pthread_join(thread, NULL), 0);
-        assert_int_equal(handover.r, 0);
-        event.fd = slipring_waitset_fd(handover.waitset);
-        for (i = 1; i <= 20; i++) {
-                message = message_make(i);
-                assert_int_equal(
-                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
-                do {
-                        assert_int_equal(poll(&event, 1, 10000), 1);
-                } while (slipring_waitset_ready(handover.waitset, &ready, 1) == 0);
-                assert_int_equal(slipring_subscriber_take(ready, &message, sizeof(message), NULL),
-                                 1);
-                assert_int_equal(message.number, i);
-                assert_int_equal(slipring_subscriber_take(ready, &message, sizeof(message), NULL),
-                                 0);
-        }
-        slipring_waitset_close(handover.waitset);
-        slipring_subscriber_close(handover.subscriber);
-        slipring_publisher_close(publisher);
 }
 
 /* --- many --- */
@@ -578,6 +485,7 @@ static void test_a_full_bus(void **state) {
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
                 {#name " (futex_waitv)", name, setup_waitv, teardown, NULL}, {                     \
@@ -586,8 +494,6 @@ static void test_a_full_bus(void **state) {
 
 int main(void) {
         const struct CMUnitTest tests[] = {
-                EACH(test_a_child_closes_what_it_inherited_in_any_order),
-                EACH(test_a_wait_set_outlives_the_thread_that_armed_it),
                 CASE(test_a_wait_set_of_many_tells_of_each),
                 EACH(test_quiet_topics_do_not_delay_wait_any),
                 CASE(test_an_error_says_what_the_call_says),

@@ -1,5 +1,5 @@
 /*
- * Opening, standing by, moving, forking: everything around a sample's way.
+ * Opening, standing by, moving: everything around a sample's way.
  */
 
 #include <errno.h>
@@ -386,57 +386,6 @@ static void test_a_bus_taken_down_and_up_again_is_found(void **state) {
 
 /* --- another process, another user --- */
 
-static void test_a_forked_child_has_no_handles(void **state) {
-        struct slipring_publisher *publisher = publisher_open("imu"), *own = NULL;
-        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
-        struct slipring_waitset *waitset = NULL;
-        struct slipring_subscriber_info info;
-        struct message message = message_make(1);
-        struct slipring_sample sample;
-        void *payload = NULL;
-        pid_t pid;
-
-        assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
-        assert_int_equal(slipring_waitset_add(waitset, subscriber), 0);
-        (void) fflush(NULL);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-                int bad = 0;
-
-                bad |= slipring_publisher_publish(publisher, &message, 64, 0) != -ECHILD;
-                bad |= slipring_publisher_loan(publisher, &payload) != -ECHILD;
-                bad |= slipring_publisher_commit(publisher, 0) != -ECHILD;
-                bad |= slipring_publisher_abandon(publisher) != -ECHILD;
-                bad |= slipring_publisher_move(publisher, 0, NULL) != -ECHILD;
-                bad |= slipring_subscriber_take(subscriber, &message, 64, &sample) != -ECHILD;
-                bad |= slipring_subscriber_take_newest(subscriber, &message, 64, NULL) != -ECHILD;
-                bad |= slipring_subscriber_borrow(subscriber, &sample) != -ECHILD;
-                bad |= slipring_subscriber_release(subscriber) != -ECHILD;
-                bad |= slipring_subscriber_wait(subscriber, 0) != -ECHILD;
-                bad |= slipring_subscriber_wait_any(&subscriber, 1, 0) != -ECHILD;
-                bad |= slipring_subscriber_info(subscriber, &info) != -ECHILD;
-                bad |= slipring_subscriber_move(subscriber, 0, NULL) != -ECHILD;
-                bad |= slipring_waitset_fd(waitset) != -ECHILD;
-                bad |= slipring_waitset_ready(waitset, &subscriber, 1) != -ECHILD;
-                /* Its own handles are its own; the parent still publishes. */
-                bad |= slipring_publisher_open(&own, "imu", NULL, NULL) != -EBUSY;
-                bad |= slipring_publisher_open(&own, "odom", NULL, NULL) != 0;
-                bad |= slipring_publisher_publish(own, &message, 64, 0) != 0;
-                slipring_publisher_close(own);
-                slipring_waitset_close(waitset);
-                slipring_publisher_close(publisher);
-                slipring_subscriber_close(subscriber);
-                _exit(bad);
-        }
-        assert_int_equal(process_wait(pid), 0);
-        assert_int_equal(slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
-        assert_int_equal(slipring_subscriber_take(subscriber, &message, sizeof(message), NULL), 1);
-        slipring_waitset_close(waitset);
-        slipring_subscriber_close(subscriber);
-        slipring_publisher_close(publisher);
-}
-
 /* Become a user who owns nothing here. */
 static int become_nobody(void) {
         return setgroups(0, NULL) < 0 || setgid(65534) < 0 || setuid(65534) < 0;
@@ -546,7 +495,6 @@ int main(void) {
                 CASE(test_a_topic_that_is_gone_has_no_successor),
                 CASE(test_another_manager_adopts_and_retires),
                 CASE(test_a_bus_taken_down_and_up_again_is_found),
-                CASE(test_a_forked_child_has_no_handles),
                 CASE(test_a_squatted_key_is_refused_by_its_creator),
                 CASE(test_a_loosened_segment_is_refused),
                 CASE(test_a_header_that_contradicts_the_directory_is_refused),
