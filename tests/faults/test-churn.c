@@ -19,8 +19,6 @@
 #include "bus/claim.h"
 #include "tests/harness/daemon.h"
 
-#define ROUNDS 10000u
-
 /* What has to be warm first: caches of the C library, the first arena, the manager's log. */
 #define WARM_UP 50u
 
@@ -37,6 +35,17 @@
 #define CHECKED_MEMORY 1
 #endif
 #endif
+
+/* Under a sanitizer the short run has fewer. */
+static unsigned rounds_count(void) {
+#ifdef CHECKED_MEMORY
+        return harness_long() ? 10000 : 1000;
+#else
+        return 10000;
+#endif
+}
+
+#define ROUNDS rounds_count()
 
 static struct daemon bus;
 
