@@ -75,7 +75,7 @@ int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring
                                  "%s: its claim cannot be looked at (%s)", expect->what,
                                  strerror(errno));
         }
-        r = trust_creator(status.sem_perm.cuid, expect->what, "semaphore set", expect->key, reterr);
+        r = trust_creator(status.sem_perm.cuid, expect->what, expect->key, 's', id, reterr);
         if (r < 0) {
                 return r;
         }

@@ -177,7 +177,7 @@ int segment_check(int id, const struct segment_expect *expect, struct slipring_e
         if (status.shm_perm.mode & SHM_DEST) {
                 return error_set(reterr, -EIDRM, "%s: its segment is being removed", expect->what);
         }
-        r = trust_creator(status.shm_perm.cuid, expect->what, "segment", expect->key, reterr);
+        r = trust_creator(status.shm_perm.cuid, expect->what, expect->key, 'm', id, reterr);
         return r < 0 ? r : differs(expect, &status, reterr);
 }
 
@@ -255,8 +255,11 @@ int segment_adopt(struct segment *ret_segment,
                 return error_set(reterr, -EIDRM, "%s: its segment is gone", expect->what);
         }
         if (status.shm_perm.cuid != geteuid()) {
-                return error_set(reterr, -EPERM, "%s: its segment was created by %s", expect->what,
-                                 error_user(status.shm_perm.cuid));
+                return error_set(reterr, -EPERM,
+                                 "%s: key 0x%08x belongs to a segment that %s created; have root "
+                                 "remove it ('ipcrm -m %d')",
+                                 expect->what, (unsigned) expect->key,
+                                 error_user(status.shm_perm.cuid), id);
         }
         if (status.shm_segsz != expect->bytes) {
                 return differs(expect, &status, reterr);

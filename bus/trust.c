@@ -96,11 +96,9 @@ size_t trust_users(uid_t *ret_users, size_t capacity, int *ret_failed) {
         return list ? add_named(ret_users, count, capacity, list, ret_failed) : count;
 }
 
-int trust_creator(uid_t cuid,
-                  const char *what,
-                  const char *object,
-                  key_t key,
-                  struct slipring_error *reterr) {
+int trust_creator(
+        uid_t cuid, const char *what, key_t key, char kind, int id, struct slipring_error *reterr) {
+        const char *object = kind == 'm' ? "segment" : "semaphore set";
         uid_t users[TRUST_USERS_MAX];
         size_t i, count;
         int failed;
@@ -123,6 +121,7 @@ int trust_creator(uid_t cuid,
         }
         return error_set(reterr, -EPERM,
                          "%s: key 0x%08x belongs to a %s that %s created, who is not trusted; name "
-                         "that user in SLIPRING_TRUST if it should be",
-                         what, (unsigned) key, object, error_user(cuid));
+                         "that user in SLIPRING_TRUST if it should be, or have root remove it "
+                         "('ipcrm -%c %d')",
+                         what, (unsigned) key, object, error_user(cuid), kind, id);
 }

@@ -30,15 +30,16 @@ size_t trust_users(uid_t *ret_users, size_t capacity, int *ret_failed);
  * trust_creator() - may this process attach to what a user created?
  * @cuid:       creator as IPC_STAT tells it: unlike the owner it cannot be changed by IPC_SET
  * @what:       whose object it is, for @reterr
- * @object:     "segment" or "semaphore set"
  * @key:        its key
+ * @kind:       ipcrm(1)'s letter: 'm' for a segment, 's' for a semaphore set
+ * @id:         its id
  * @reterr:     set on failure to an explanation; may be NULL
  *
  * Return: 0 if it may, -EPERM if not, -EMFILE, -ENFILE, -ENOMEM or -EIO if the user database could
  *         not be asked.
  */
 int trust_creator(
-        uid_t cuid, const char *what, const char *object, key_t key, struct slipring_error *reterr);
+        uid_t cuid, const char *what, key_t key, char kind, int id, struct slipring_error *reterr);
 
 /*
  * trust_find_user() - user id of a name or a decimal number

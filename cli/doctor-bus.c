@@ -198,7 +198,7 @@ static void check_leftovers(struct doctor *doctor, struct view *view) {
 
 /* Where that cannot be told, it is no finding. */
 static bool trusted(uid_t cuid) {
-        return trust_creator(cuid, "", "", 0, NULL) != -EPERM;
+        return trust_creator(cuid, "", 0, 'm', 0, NULL) != -EPERM;
 }
 
 /* A bus's name and user as "-b" has them. */
