@@ -137,6 +137,25 @@ int claim_acquire(int id, uint64_t deadline_ns) {
         }
 }
 
+/* To our callers a set that is gone is just that. */
+static int join(int id, struct sembuf *operations, size_t count) {
+        if (semop(id, operations, count) == 0) {
+                return 0;
+        }
+        return errno == EINVAL ? -EIDRM : errno == ERANGE ? -EUSERS : -errno;
+}
+
+int claim_join(int id, bool *ret_first) {
+        struct sembuf operations[] = {
+                {.sem_num = 0, .sem_op = 0, .sem_flg = IPC_NOWAIT},
+                {.sem_num = 0, .sem_op = 1, .sem_flg = IPC_NOWAIT | SEM_UNDO},
+        };
+        int r = join(id, operations, 2);
+
+        *ret_first = r == 0;
+        return r == -EAGAIN ? join(id, operations + 1, 1) : r;
+}
+
 void claim_release(int id) {
         struct sembuf give = {.sem_num = 0, .sem_op = -1, .sem_flg = IPC_NOWAIT | SEM_UNDO};
 
@@ -163,4 +182,16 @@ pid_t claim_holder(int id) {
                 return -EIDRM;
         }
         return value == 1 ? pid : 0;
+}
+
+int claim_count(int id) {
+        int value = semctl(id, 0, GETVAL);
+
+        return value >= 0 ? value : errno == EINVAL ? -EIDRM : -errno;
+}
+
+pid_t claim_last(int id) {
+        int pid = semctl(id, 0, GETPID);
+
+        return pid >= 0 ? pid : errno == EINVAL ? -EIDRM : -errno;
 }

@@ -54,7 +54,19 @@ int claim_adopt(int *ret_id, const struct segment_expect *expect, struct sliprin
 int claim_acquire(int id, uint64_t deadline_ns);
 
 /*
- * claim_release() - give a claim back
+ * claim_join() - be counted on the claim of a shared topic
+ * @ret_first:  set to whether nobody else was counted
+ *
+ * There the semaphore's value is the number of publishers. The kernel counts each out however it
+ * ends.
+ *
+ * Return: 0, -EIDRM if the claim was removed, -EACCES, -ENOSPC if the kernel has no room for its
+ *         undo record, -EUSERS if there are 32767 already.
+ */
+int claim_join(int id, bool *ret_first);
+
+/*
+ * claim_release() - give a claim back, or leave it
  */
 void claim_release(int id);
 
@@ -64,5 +76,19 @@ void claim_release(int id);
  * Return: the holder's pid, 0 for nobody, -EIDRM if the claim is gone, -EACCES.
  */
 pid_t claim_holder(int id);
+
+/*
+ * claim_count() - how many are counted on it
+ *
+ * Return: their number, -EIDRM if the claim is gone, -EACCES.
+ */
+int claim_count(int id);
+
+/*
+ * claim_last() - who took, joined, left or was taken off it last
+ *
+ * Return: a pid, perhaps of a process that is no more; 0 for nobody yet, -EIDRM, -EACCES.
+ */
+pid_t claim_last(int id);
 
 #endif

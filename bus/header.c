@@ -75,6 +75,7 @@ static struct layout_header describe(const struct topic_spec *spec) {
                 .root_count = type->root_count,
                 .deadline_ns = spec->deadline_ns,
                 .rate_hz = spec->rate_hz,
+                .publishers = spec->publishers,
         };
         struct strings strings = {0};
 

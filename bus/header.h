@@ -12,6 +12,7 @@ struct topic_spec {
         uint32_t depth;
         uint32_t waiters;
         double rate_hz;
+        uint32_t publishers; /* enum layout_publishers */
         uint64_t deadline_ns;
         uid_t uid;
         gid_t gid;

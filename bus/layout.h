@@ -44,6 +44,12 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slipring is little-en
 #define LAYOUT_DEPTH_MAX 65536u
 #define LAYOUT_WAITERS_DEFAULT 64u
 
+/* Who may publish to a topic at a time. */
+enum layout_publishers {
+        LAYOUT_PUBLISHERS_EXCLUSIVE = 0, /* one, who holds the claim */
+        LAYOUT_PUBLISHERS_SHARED = 1,    /* several, each sample under the topic's lock */
+};
+
 enum layout_kind {
         LAYOUT_KIND_DATA = 1,
         LAYOUT_KIND_DIRECTORY = 2,
@@ -87,7 +93,8 @@ struct layout_header {
         uint64_t deadline_ns; /* 0: never stale */
         double rate_hz;       /* nominal, 0: none */
         uint8_t identity[32];
-        uint8_t reserved1[32];
+        uint32_t publishers; /* enum layout_publishers */
+        uint8_t reserved1[28];
         _Atomic uint32_t state; /* enum layout_state; a line of its own: read by each publish */
         uint8_t reserved2[60];
 };
@@ -103,6 +110,7 @@ _Static_assert(offsetof(struct layout_header, topic_name) == 96, "layout");
 _Static_assert(offsetof(struct layout_header, deadline_ns) == 112, "layout");
 _Static_assert(offsetof(struct layout_header, rate_hz) == 120, "layout");
 _Static_assert(offsetof(struct layout_header, identity) == 128, "layout");
+_Static_assert(offsetof(struct layout_header, publishers) == 160, "layout");
 _Static_assert(offsetof(struct layout_header, state) == 192, "layout");
 _Static_assert(sizeof(struct layout_header) == 256, "layout");
 
@@ -151,7 +159,8 @@ struct layout_slot {
         _Atomic uint64_t source_time_ns;  /* the publisher's own, 0 for none */
         _Atomic uint32_t epoch;
         _Atomic uint32_t payload_bytes;
-        uint8_t reserved[28];
+        _Atomic uint32_t publisher_pid; /* as the publisher says */
+        uint8_t reserved[24];
         _Atomic uint32_t encapsulation; /* CDR_LE, so that it and the payload leave as one range */
 };
 
@@ -161,8 +170,23 @@ _Static_assert(offsetof(struct layout_slot, publish_time_ns) == 8, "layout");
 _Static_assert(offsetof(struct layout_slot, source_time_ns) == 16, "layout");
 _Static_assert(offsetof(struct layout_slot, epoch) == 24, "layout");
 _Static_assert(offsetof(struct layout_slot, payload_bytes) == 28, "layout");
+_Static_assert(offsetof(struct layout_slot, publisher_pid) == 32, "layout");
 _Static_assert(offsetof(struct layout_slot, encapsulation) == 60, "layout");
 _Static_assert(sizeof(struct layout_slot) == 64, "layout");
+
+/* The lock of a topic with several publishers, at the start of a segment of its own: only who may
+ * publish may map it. In the data segment any subscriber could sleep on the word, which the kernel
+ * then refuses to hand on. */
+struct layout_lock {
+        _Atomic uint32_t word; /* lock.handover: see bus/lock.h */
+        _Atomic uint32_t owed; /* 1: the last wake-up hit the cap, the next message wakes again */
+        uint8_t reserved[56];
+};
+
+#define LAYOUT_LOCK_BYTES LAYOUT_PAGE
+
+_Static_assert(offsetof(struct layout_lock, owed) == 4, "layout");
+_Static_assert(sizeof(struct layout_lock) == 64, "layout");
 
 /* A topic's line of a wake board. Everyone who may read the topics of its access class may write
  * it; nothing in it can affect data. */
@@ -219,7 +243,10 @@ struct layout_entry {
         uint32_t waiters;
         uint32_t reserved0;
         uint8_t identity[32];
-        uint8_t reserved1[128];
+        uint8_t reserved1[116];
+        uint32_t publishers; /* enum layout_publishers */
+        int32_t lock_key;    /* these two: 0 for a topic with one publisher */
+        int32_t lock_id;
         char name[256]; /* these three: NUL-terminated and NUL-filled */
         char type_name[256];
         char description[256];
@@ -232,6 +259,9 @@ _Static_assert(offsetof(struct layout_entry, depth) == 56, "layout");
 _Static_assert(offsetof(struct layout_entry, segment_bytes) == 64, "layout");
 _Static_assert(offsetof(struct layout_entry, waiters) == 88, "layout");
 _Static_assert(offsetof(struct layout_entry, identity) == 96, "layout");
+_Static_assert(offsetof(struct layout_entry, publishers) == 244, "layout");
+_Static_assert(offsetof(struct layout_entry, lock_key) == 248, "layout");
+_Static_assert(offsetof(struct layout_entry, lock_id) == 252, "layout");
 _Static_assert(offsetof(struct layout_entry, name) == 256, "layout");
 _Static_assert(offsetof(struct layout_entry, type_name) == 512, "layout");
 _Static_assert(offsetof(struct layout_entry, description) == 768, "layout");

@@ -5,7 +5,7 @@
 
 /*
  * probe_disabled() - is a kernel facility named in $SLIPRING_DISABLE?
- * @facility:   "io_uring", "futex_waitv" or "populate"
+ * @facility:   "io_uring", "futex_waitv", "populate" or "futex_lock_pi2"
  *
  * For tests and for machines where a facility misbehaves; separated by commas.
  *

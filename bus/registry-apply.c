@@ -55,12 +55,18 @@ int entry_objects_verify(const struct layout_entry *entry, struct slipring_error
                 return r;
         }
         expect = topic_expect_claim(entry, what);
-        return claim_find(&id, &expect, reterr);
+        r = claim_find(&id, &expect, reterr);
+        if (r < 0 || !topic_is_shared(entry)) {
+                return r;
+        }
+        expect = topic_expect_lock(entry, what);
+        return segment_check(entry->lock_id, &expect, reterr);
 }
 
 static bool entry_matches(const struct layout_entry *entry, const struct topic_spec *spec) {
         return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode &&
                entry->depth == spec->depth && entry->waiters == spec->waiters &&
+               entry->publishers == spec->publishers &&
                entry->payload_bytes == spec->type->payload_bytes &&
                entry->segment_bytes == header_segment_bytes(spec) &&
                entry->deadline_ns == spec->deadline_ns && entry->rate_hz == spec->rate_hz &&

@@ -87,6 +87,8 @@ int registry_plan(struct registry *registry,
         entry = &record->entry;
         entry->data_key = draw_key();
         entry->claim_key = draw_key();
+        entry->publishers = spec->publishers;
+        entry->lock_key = topic_is_shared(entry) ? draw_key() : 0;
         entry->board_key = board->entry.board_key;
         entry->board_id = board->entry.board_id;
         entry->board_line = line;
@@ -209,10 +211,39 @@ claim_make(struct registry *registry, struct record *record, struct slipring_err
 }
 
 static int
+lock_make(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        struct segment segment = SEGMENT_NONE;
+        struct segment_expect expect;
+        char what[WHAT_BYTES];
+        int tries, r = -EEXIST;
+
+        if (!topic_is_shared(entry)) {
+                return 0;
+        }
+        entry_describe(entry, what);
+        for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
+                if (tries > 0) {
+                        entry->lock_key = draw_key();
+                        registry_publish(registry);
+                }
+                expect = topic_expect_lock(entry, what);
+                r = segment_create(&segment, &expect, reterr);
+        }
+        /* Zeros are a free lock. */
+        entry->lock_id = r < 0 ? 0 : segment.id;
+        segment_detach(&segment);
+        return r;
+}
+
+static int
 topic_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
         int r;
 
         r = claim_make(registry, record, reterr);
+        if (r == 0) {
+                r = lock_make(registry, record, reterr);
+        }
         if (r == 0) {
                 r = data_create(registry, record, reterr);
         }

@@ -41,6 +41,8 @@ static void entry_objects_remove(const struct layout_entry *entry) {
         }
         segment_remove(entry->data_key, entry->segment_bytes);
         claim_remove(entry->claim_key);
+        /* Key 0 where there is none. */
+        segment_remove(entry->lock_key, LAYOUT_LOCK_BYTES);
 }
 
 /* A topic of an earlier manager, to tell its clients: attached however its access was changed. */

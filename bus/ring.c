@@ -56,6 +56,14 @@ void ring_writer_takeover(struct ring_writer *writer) {
         writer_wake(writer);
 }
 
+void ring_writer_resume(struct ring_writer *writer, bool need) {
+        /* lock.handover: taking the lock was an acquire; a relaxed load sees what the last holder
+         * stored. */
+        writer->head = atomic_load_explicit(&writer->ring.words->head, memory_order_relaxed);
+        writer->index = (uint32_t) ((writer->head + 1) % writer->ring.depth);
+        writer->need = need;
+}
+
 void *ring_writer_begin(struct ring_writer *writer) {
         struct layout_slot *slot = ring_slot(&writer->ring, writer->index);
 
@@ -92,6 +100,7 @@ void ring_writer_commit(struct ring_writer *writer,
         atomic_store_explicit(&slot->source_time_ns, source_time_ns, memory_order_relaxed);
         atomic_store_explicit(&slot->epoch, writer->epoch, memory_order_relaxed);
         atomic_store_explicit(&slot->payload_bytes, payload_bytes, memory_order_relaxed);
+        atomic_store_explicit(&slot->publisher_pid, writer->publisher_pid, memory_order_relaxed);
         atomic_store_explicit(&slot->encapsulation, LAYOUT_CDR_LE, memory_order_relaxed);
         atomic_store_explicit(&slot->publish_time_ns, slipring_now_ns(), memory_order_relaxed);
         writer_step(writer);
@@ -191,6 +200,7 @@ static int reader_look(const struct ring *ring, uint64_t m, struct ring_view *re
                 .source_time_ns = atomic_load_explicit(&slot->source_time_ns, memory_order_relaxed),
                 .epoch = atomic_load_explicit(&slot->epoch, memory_order_relaxed),
                 .payload_bytes = atomic_load_explicit(&slot->payload_bytes, memory_order_relaxed),
+                .publisher_pid = atomic_load_explicit(&slot->publisher_pid, memory_order_relaxed),
         };
         if (ret_view->payload_bytes > ring->payload_bytes ||
             ret_view->payload_bytes < ring->payload_bytes_min) {
@@ -272,14 +282,31 @@ void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view
         reader_skip(reader, view->sequence + 1);
 }
 
+/* What there is of message m beside its payload; false if it is not in the ring any more. */
+static bool glance(const struct ring *ring, uint64_t m, struct ring_view *ret_view) {
+        return reader_look(ring, m, ret_view) == 1 && ring_reader_validate(ret_view);
+}
+
 /* Publish time of message m, 0 if it is not in the ring any more. */
 static uint64_t time_of(const struct ring *ring, uint64_t m) {
         struct ring_view view;
 
-        if (reader_look(ring, m, &view) != 1 || !ring_reader_validate(&view)) {
-                return 0;
+        return glance(ring, m, &view) ? view.publish_time_ns : 0;
+}
+
+int32_t ring_newest_pid(const struct ring *ring) {
+        struct ring_view view;
+        uint64_t head;
+        int tries;
+
+        for (tries = 0; tries < RING_TRIES_NEWEST; tries++) {
+                /* head.publish: pairs with the store in ring_writer_commit(). */
+                head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
+                if (head && glance(ring, head, &view)) {
+                        return view.publisher_pid <= INT32_MAX ? (int32_t) view.publisher_pid : 0;
+                }
         }
-        return view.publish_time_ns;
+        return 0;
 }
 
 uint64_t ring_newest_time_ns(const struct ring *ring) {

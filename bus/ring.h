@@ -32,6 +32,7 @@ struct ring_writer {
         uint32_t index;           /* slot of message head + 1 */
         uint32_t epoch;           /* this takeover's */
         uint32_t waiters;         /* most that one publish wakes */
+        uint32_t publisher_pid;   /* put into each slot */
         _Atomic uint32_t *asleep; /* on the wake board; NULL: always wake */
         const struct ring_range *pads;
         size_t pad_count;
@@ -48,6 +49,15 @@ struct ring_writer {
  * every sleeper, since the predecessor may have died before it did.
  */
 void ring_writer_takeover(struct ring_writer *writer);
+
+/*
+ * ring_writer_resume() - go on behind what other writers of the ring wrote
+ * @writer:     a writer with no message open, under the lock of a shared ring
+ * @need:       the last wake-up of any of them hit the cap
+ *
+ * Context: RT-safe: no system call.
+ */
+void ring_writer_resume(struct ring_writer *writer, bool need);
 
 /*
  * ring_writer_begin() - start message head + 1
@@ -92,6 +102,7 @@ struct ring_view {
         uint64_t source_time_ns;
         uint32_t epoch;
         uint32_t payload_bytes;
+        uint32_t publisher_pid;
 };
 
 /* Attempts of one call. Each is lost to a publisher that went round the whole ring meanwhile. */
@@ -158,6 +169,13 @@ void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view
  * Return: messages a second, 0 while fewer than two are readable.
  */
 double ring_rate_hz(const struct ring *ring);
+
+/*
+ * ring_newest_pid() - who published the newest sample, as that one said
+ *
+ * Return: a pid, 0 if there is no sample or it is being overtaken.
+ */
+int32_t ring_newest_pid(const struct ring *ring);
 
 /*
  * ring_newest_time_ns() - publish time of the newest sample

@@ -23,6 +23,31 @@ unsigned topic_board_mode(unsigned mode) {
         return 0600u | (mode & 0040u ? 0060u : 0) | (mode & 0004u ? 0006u : 0);
 }
 
+unsigned topic_lock_mode(unsigned mode) {
+        return 0600u | (mode & 0020u ? 0060u : 0);
+}
+
+unsigned topic_publishers(const struct topic *topic, pid_t *ret_pid) {
+        int count;
+
+        if (!topic_is_shared(&topic->entry)) {
+                *ret_pid = claim_holder(topic->claim_id);
+                *ret_pid = *ret_pid > 0 ? *ret_pid : 0;
+                return *ret_pid > 0;
+        }
+        count = claim_count(topic->claim_id);
+        if (count <= 0) {
+                *ret_pid = 0;
+                return 0;
+        }
+        *ret_pid = ring_newest_pid(&topic->ring);
+        if (*ret_pid == 0) {
+                /* No sample yet. */
+                *ret_pid = claim_last(topic->claim_id);
+        }
+        return (unsigned) count;
+}
+
 /* Not islower(3), which asks the locale. */
 static bool is_lower(char c) {
         return c >= 'a' && c <= 'z';
@@ -95,12 +120,22 @@ struct segment_expect topic_expect_board(const struct layout_entry *entry, const
         return expect;
 }
 
+struct segment_expect topic_expect_lock(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->lock_key;
+        expect.id = entry->lock_id;
+        expect.bytes = LAYOUT_LOCK_BYTES;
+        expect.mode = topic_lock_mode(entry->mode);
+        return expect;
+}
+
 static bool agrees(const struct layout_entry *entry, const struct header *header) {
         const struct layout_header *copy = header->copy;
 
         return entry->depth == copy->depth && entry->payload_bytes == copy->payload_bytes &&
                entry->waiters == copy->waiters && entry->deadline_ns == copy->deadline_ns &&
-               entry->generation == copy->generation &&
+               entry->generation == copy->generation && entry->publishers == copy->publishers &&
                memcmp(entry->identity, copy->identity, sizeof(entry->identity)) == 0 &&
                strcmp(entry->name, header->topic_name) == 0 &&
                strcmp(entry->type_name, header->type.name) == 0;
@@ -158,6 +193,30 @@ static int attach_board(struct topic *topic,
         return 0;
 }
 
+/* A class that this library does not know is refused before anything is written by its rules. */
+static int attach_lock(struct topic *topic,
+                       const struct layout_entry *entry,
+                       const char *what,
+                       struct slipring_error *reterr) {
+        struct segment_expect expect = topic_expect_lock(entry, what);
+        int r;
+
+        if (entry->publishers == LAYOUT_PUBLISHERS_EXCLUSIVE) {
+                return 0;
+        }
+        if (!topic_is_shared(entry)) {
+                return error_set(reterr, -EPROTONOSUPPORT,
+                                 "%s: its publishers are of class %u, which this library does not "
+                                 "know; install the same slipring on both sides",
+                                 what, entry->publishers);
+        }
+        r = segment_attach(&topic->lock, &expect, true, reterr);
+        if (r == 0) {
+                segment_prefault(&topic->lock, true);
+        }
+        return r;
+}
+
 int topic_attach(struct topic *ret_topic,
                  const struct layout_entry *entry,
                  bool writable,
@@ -172,6 +231,9 @@ int topic_attach(struct topic *ret_topic,
         r = attach_data(&topic, entry, writable, what, reterr);
         if (r == 0) {
                 r = attach_board(&topic, entry, what, reterr);
+        }
+        if (r == 0 && writable) {
+                r = attach_lock(&topic, entry, what, reterr);
         }
         if (r == 0) {
                 expect = topic_expect_claim(entry, what);
@@ -189,6 +251,7 @@ int topic_attach(struct topic *ret_topic,
 void topic_detach(struct topic *topic) {
         segment_detach(&topic->data);
         segment_detach(&topic->board);
+        segment_detach(&topic->lock);
         header_free(&topic->header);
         topic->claim_id = -1;
 }

@@ -8,13 +8,18 @@ struct topic {
         struct layout_entry entry; /* as the directory had it */
         struct segment data;
         struct segment board;
+        struct segment lock; /* of a shared topic, for who may publish */
         struct header header;
         struct ring ring;
         _Atomic uint32_t *asleep;
         int claim_id;
 };
 
-#define TOPIC_NONE ((struct topic){.data = SEGMENT_NONE, .board = SEGMENT_NONE, .claim_id = -1})
+#define TOPIC_NONE                                                                                 \
+        ((struct topic){.data = SEGMENT_NONE,                                                      \
+                        .board = SEGMENT_NONE,                                                     \
+                        .lock = SEGMENT_NONE,                                                      \
+                        .claim_id = -1})
 
 /*
  * topic_attach() - attach what a directory entry describes
@@ -35,18 +40,37 @@ int topic_attach(struct topic *ret_topic,
 void topic_detach(struct topic *topic);
 
 /*
- * topic_expect_data(), topic_expect_claim(), topic_expect_board() - what the kernel must say of an
- * entry's objects
+ * topic_expect_data(), topic_expect_claim(), topic_expect_board(), topic_expect_lock() - what the
+ * kernel must say of an entry's objects
  * @what:       for messages; kept
  */
 struct segment_expect topic_expect_data(const struct layout_entry *entry, const char *what);
 struct segment_expect topic_expect_claim(const struct layout_entry *entry, const char *what);
 struct segment_expect topic_expect_board(const struct layout_entry *entry, const char *what);
+struct segment_expect topic_expect_lock(const struct layout_entry *entry, const char *what);
 
 /*
  * topic_board_mode() - the mode of the wake board of an access class: all who may read may write
  */
 unsigned topic_board_mode(unsigned mode);
+
+/*
+ * topic_lock_mode() - the mode of a shared topic's lock: only who may publish may map it
+ */
+unsigned topic_lock_mode(unsigned mode);
+
+static inline bool topic_is_shared(const struct layout_entry *entry) {
+        return entry->publishers == LAYOUT_PUBLISHERS_SHARED;
+}
+
+/*
+ * topic_publishers() - who publishes to a topic
+ * @ret_pid:    set to the holder's pid; on a shared topic to that of who published the newest
+ *              sample; 0 for nobody
+ *
+ * Return: how many handles publish, 0 also if that cannot be told.
+ */
+unsigned topic_publishers(const struct topic *topic, pid_t *ret_pid);
 
 /*
  * topic_name_check() - could a schema have a topic of this name?

@@ -47,8 +47,9 @@ static void topic_cells(struct table *table, const struct schema_topic *topic) {
         }
         table_cell(table, "%s",
                    topic->deadline_ns ? cli_duration(deadline, topic->deadline_ns) : "never");
-        table_cell(table, "%s:%s 0%o%s%s", topic->owner_name, topic->group_name, topic->mode,
-                   group_may_publish(topic) ? " (1)" : "", anybody_may_read(topic) ? " (2)" : "");
+        table_cell(table, "%s:%s 0%o%s%s%s", topic->owner_name, topic->group_name, topic->mode,
+                   group_may_publish(topic) ? " (1)" : "", anybody_may_read(topic) ? " (2)" : "",
+                   topic->shared ? " (3)" : "");
 }
 
 static void total_cells(struct table *table, const struct schema *schema) {
@@ -72,11 +73,12 @@ static void total_cells(struct table *table, const struct schema *schema) {
 }
 
 static void notes_print(const struct schema *schema) {
-        bool group = false, others = false, unrated = false;
+        bool group = false, others = false, shared = false, unrated = false;
 
         for (size_t i = 0; i < schema->topic_count; i++) {
                 group = group || group_may_publish(&schema->topics[i]);
                 others = others || anybody_may_read(&schema->topics[i]);
+                shared = shared || schema->topics[i].shared;
                 unrated = unrated || schema->topics[i].rate_hz <= 0;
         }
         if (group) {
@@ -84,6 +86,11 @@ static void notes_print(const struct schema *schema) {
         }
         if (others) {
                 puts("(2) not only the group but each user of this machine may read");
+        }
+        if (shared) {
+                puts("(3) shared: several may publish at a time, each sample under a lock that it "
+                     "may "
+                     "wait for");
         }
         if (unrated) {
                 puts("A topic without rate has no bandwidth to plan with.");
@@ -204,6 +211,7 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_text(json, "group", topic->group_name);
         json_text(json, "mode", mode);
         json_bool(json, "group_may_publish", group_may_publish(topic));
+        json_text(json, "publishers", topic->shared ? "shared" : "exclusive");
         json_unsigned(json, "line", topic->line);
         json_close(json);
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bus/error.h"
+#include "bus/topic.h"
 #include "bus/trust.h"
 #include "cli/doctor.h"
 #include "cli/view.h"
@@ -39,7 +40,7 @@ static void check_manager(struct doctor *doctor, const struct view *view) {
 static void check_life(struct doctor *doctor, const char *subject, const struct look *look) {
         char age[32];
 
-        if (look->stale && look->publisher_pid) {
+        if (look->stale && look->publishers) {
                 doctor_find(doctor, DOCTOR_PROBLEM, subject,
                             "look at that process: it holds the topic but does not publish in time",
                             "stale: publisher %d, %s%s", (int) look->publisher_pid,
@@ -48,7 +49,7 @@ static void check_life(struct doctor *doctor, const char *subject, const struct 
         } else if (look->stale) {
                 doctor_find(doctor, DOCTOR_PROBLEM, subject, "start its publisher",
                             "stale: no publisher");
-        } else if (!look->publisher_pid) {
+        } else if (!look->publishers) {
                 doctor_find(doctor, DOCTOR_NOTE, subject,
                             "start its publisher, if it should have one", "no publisher");
         }
@@ -144,7 +145,9 @@ static bool list_next(FILE *list, struct listed *listed) {
 /* Does any entry of the bus name that segment? */
 static bool view_names(const struct view *view, int id) {
         for (uint32_t i = 0; i < view->table.count; i++) {
-                if (view->table.entries[i].data_id == id || view->table.entries[i].board_id == id) {
+                if (view->table.entries[i].data_id == id || view->table.entries[i].board_id == id ||
+                    (topic_is_shared(&view->table.entries[i]) &&
+                     view->table.entries[i].lock_id == id)) {
                         return true;
                 }
         }

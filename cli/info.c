@@ -130,16 +130,23 @@ static void print_life(const struct info *info) {
 }
 
 static void print_publisher(const struct info *info) {
+        bool shared = topic_is_shared(info->entry);
         char name[32];
 
         if (info->r < 0) {
                 puts("Publisher: -");
-        } else if (!info->look.publisher_pid) {
-                puts("Publisher: none");
+        } else if (!info->look.publishers) {
+                puts(shared ? "Publishers: none (shared)" : "Publisher: none");
         } else {
                 view_process(name, info->look.publisher_pid);
-                printf("Publisher: %d%s%s%s\n", (int) info->look.publisher_pid, *name ? " (" : "",
-                       name, *name ? ")" : "");
+                if (shared) {
+                        printf("Publishers: %" PRIu32 " (shared), the last one ",
+                               info->look.publishers);
+                } else {
+                        fputs("Publisher: ", stdout);
+                }
+                printf("%d%s%s%s\n", (int) info->look.publisher_pid, *name ? " (" : "", name,
+                       *name ? ")" : "");
         }
 }
 
@@ -191,6 +198,7 @@ static void print_text(const struct info *info) {
 static void json_look(const struct info *info, struct json *json) {
         char name[32];
 
+        json_unsigned(json, "publishers", info->look.publishers);
         json_integer(json, "publisher_pid", info->look.publisher_pid);
         if (info->look.publisher_pid) {
                 json_text(json, "publisher_name", view_process(name, info->look.publisher_pid));
@@ -239,6 +247,7 @@ static void print_json(const struct info *info) {
         json_text(&json, "owner", error_user(entry->uid));
         json_text(&json, "group", view_group(entry->gid));
         json_text(&json, "mode", mode);
+        json_bool(&json, "shared", topic_is_shared(entry));
         json_bool(&json, "readable", info->r == 0);
         if (info->r == 0) {
                 json_look(info, &json);

@@ -58,8 +58,13 @@ static void row_print(const struct row *row) {
                 fputs(" -\n", stdout);
                 return;
         }
-        if (row->look.publisher_pid) {
-                printf(" publisher %d", (int) row->look.publisher_pid);
+        if (row->look.publishers > 1) {
+                printf(" %" PRIu32 " publishers, last", row->look.publishers);
+        } else if (row->look.publishers) {
+                fputs(" publisher", stdout);
+        }
+        if (row->look.publishers) {
+                printf(" %d", (int) row->look.publisher_pid);
                 if (*view_process(text, row->look.publisher_pid)) {
                         printf(" (%s)", text);
                 }
@@ -81,7 +86,7 @@ static enum group group_of(const struct row *row) {
         if (row->r < 0) {
                 return UNREADABLE;
         }
-        return row->look.publisher_pid ? PUBLISHED : UNPUBLISHED;
+        return row->look.publishers ? PUBLISHED : UNPUBLISHED;
 }
 
 static void group_print(const char *title, const struct row *rows, size_t count, enum group group) {
@@ -137,6 +142,7 @@ static void row_json(struct json *json, const struct row *row) {
         if (readable) {
                 json_real(json, "rate_hz", row->look.rate_hz);
                 json_integer(json, "publisher_pid", row->look.publisher_pid);
+                json_unsigned(json, "publishers", row->look.publishers);
                 json_unsigned(json, "sequence", row->look.sequence);
                 json_bool(json, "stale", row->look.stale);
         }

@@ -312,6 +312,17 @@ static void cells_unreadable(struct cells *cells) {
         }
 }
 
+/* Of several the one of the newest sample, and how many others there are. */
+static void publisher_cell(char text[32], const struct row *row) {
+        if (row->info.publishers > 1) {
+                snprintf(text, 32, "%d+%" PRIu32, (int) row->info.publisher_pid,
+                         row->info.publishers - 1);
+        } else {
+                snprintf(text, 32, row->info.publishers ? "%d" : "-",
+                         (int) row->info.publisher_pid);
+        }
+}
+
 static void cells_fill(struct cells *cells, const struct row *row) {
         const char *slash = strrchr(row->type, '/');
         char text[32];
@@ -329,8 +340,7 @@ static void cells_fill(struct cells *cells, const struct row *row) {
         strcpy(cells->text[5], row->info.stale ? "STALE" : "");
         snprintf(cells->text[6], 32, "%" PRIu64, row->info.missed);
         snprintf(cells->text[7], 32, "%s", cli_rate(text, bandwidth(row)));
-        snprintf(cells->text[8], 32, row->info.publisher_pid ? "%d" : "-",
-                 (int) row->info.publisher_pid);
+        publisher_cell(cells->text[8], row);
         /* This command does not count itself. */
         snprintf(cells->text[9], 32, "%" PRIu32, row->info.attached ? row->info.attached - 1 : 0);
 }
@@ -342,7 +352,7 @@ static void title(const struct top *top, char *text, size_t bytes) {
 
         for (size_t i = 0; i < top->count; i++) {
                 stale += top->rows[i].subscriber && top->rows[i].info.stale;
-                silent += top->rows[i].subscriber && !top->rows[i].info.publisher_pid;
+                silent += top->rows[i].subscriber && !top->rows[i].info.publishers;
                 sum += top->rows[i].subscriber ? bandwidth(&top->rows[i]) : 0;
         }
         if (top->manager) {
@@ -397,6 +407,7 @@ static void row_json(struct json *json, const struct row *row) {
                 json_unsigned(json, "missed", row->info.missed);
                 json_real(json, "bytes_per_second", bandwidth(row));
                 json_integer(json, "publisher_pid", row->info.publisher_pid);
+                json_unsigned(json, "publishers", row->info.publishers);
                 json_unsigned(json, "attached", row->info.attached ? row->info.attached - 1 : 0);
         }
         json_close(json);

@@ -1,10 +1,12 @@
 /*
- * The publisher's handle: a topic, its claim and the writer of its ring.
+ * The publisher's handle: a topic, its claim and the writer of its ring. On a topic with several
+ * publishers the claim only counts them, and each message is written under the topic's lock.
  */
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <slipring/publisher.h>
 
@@ -12,17 +14,21 @@
 #include "bus/copy.h"
 #include "bus/error.h"
 #include "bus/guard.h"
+#include "bus/lock.h"
+#include "bus/shared.h"
 #include "bus/topic.h"
 #include "bus/type.h"
 
 struct slipring_publisher {
         struct ring_writer writer;
+        struct shared shared; /* its words are NULL where this is the only publisher */
         uint32_t payload_bytes;
         uint32_t cookie;
         struct topic topic;
         struct directory directory;
         struct ring_range *pads;
         uint32_t flags;
+        uint64_t lock_timeout_ns;
         const struct slipring_type *type;
         char bus[160];
 };
@@ -90,8 +96,64 @@ static int claim_topic(const struct topic *topic,
         }
 }
 
+/* Where several may publish, the claim counts them. */
+static int join_topic(const struct topic *topic,
+                      const char *name,
+                      uint32_t flags,
+                      bool *ret_first,
+                      struct slipring_error *reterr) {
+        int r;
+
+        if (flags & SLIPRING_PUBLISHER_STANDBY) {
+                return error_set(reterr, -EOPNOTSUPP,
+                                 "topic '%s' has 'publishers: shared': nobody stands by, since all "
+                                 "may publish at once; open it without standby",
+                                 name);
+        }
+        if (lock_prepare() < 0) {
+                return error_set(reterr, -ENOSYS,
+                                 "topic '%s' has 'publishers: shared', and this kernel or C "
+                                 "library has no robust futexes with priority inheritance",
+                                 name);
+        }
+        r = claim_join(topic->claim_id, ret_first);
+        if (r == -EACCES) {
+                return error_set(
+                        reterr, r,
+                        "topic '%s': this user may not publish to it (owner %s, mode %04o)", name,
+                        error_user(topic->entry.uid), topic->entry.mode);
+        }
+        return r < 0 ? error_set(reterr, r, "topic '%s': cannot join its publishers (%s)", name,
+                                 strerror(-r))
+                     : 0;
+}
+
+/* What an attachment is besides the topic. */
+struct attached {
+        struct topic topic;
+        bool first;    /* nobody else published to a shared topic */
+        uint32_t lock; /* its lock's word before that was known */
+};
+
+#define ATTACHED_NONE ((struct attached){.topic = TOPIC_NONE})
+
+static int become_publisher(struct attached *attached,
+                            const char *name,
+                            uint32_t flags,
+                            uint64_t deadline_ns,
+                            struct slipring_error *reterr) {
+        struct layout_lock *lock = attached->topic.lock.address;
+
+        if (!topic_is_shared(&attached->topic.entry)) {
+                return claim_topic(&attached->topic, name, flags, deadline_ns, reterr);
+        }
+        /* relaxed: a look at who holds it, or is said to. */
+        attached->lock = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        return join_topic(&attached->topic, name, flags, &attached->first, reterr);
+}
+
 /* Attach and claim; a topic that is replaced while we stand by is looked up again. */
-static int attach(struct topic *ret_topic,
+static int attach(struct attached *ret_attached,
                   struct directory *directory,
                   const struct slipring_publisher *publisher,
                   const char *name,
@@ -109,40 +171,88 @@ static int attach(struct topic *ret_topic,
         int r;
 
         do {
-                r = topic_open(ret_topic, directory, &request, reterr);
+                r = topic_open(&ret_attached->topic, directory, &request, reterr);
                 if (r < 0) {
                         return r;
                 }
-                segment_prefault(&ret_topic->data, true);
-                r = claim_topic(ret_topic, name, publisher->flags, deadline_ns, reterr);
+                segment_prefault(&ret_attached->topic.data, true);
+                r = become_publisher(ret_attached, name, publisher->flags, deadline_ns, reterr);
                 if (r < 0) {
-                        topic_detach(ret_topic);
+                        topic_detach(&ret_attached->topic);
                 }
         } while (r == -EIDRM);
         return r;
 }
 
-/* Make an attached and claimed topic the handle's. */
-static int
-adopt(struct slipring_publisher *publisher, struct topic *topic, struct slipring_error *reterr) {
+static int start_shared(struct shared *shared,
+                        struct ring_writer *writer,
+                        const struct attached *attached,
+                        struct slipring_error *reterr) {
+        const char *name = attached->topic.entry.name;
+        int r = shared_join(shared, writer, attached->first, attached->lock);
+
+        switch (r) {
+        case 0:
+                return 0;
+        case -ETIMEDOUT:
+                return error_set(reterr, r,
+                                 "topic '%s': another publisher has held its lock for %llu ms: it "
+                                 "is stopped, or was killed by nobody yet",
+                                 name, (unsigned long long) (shared->timeout_ns / 1000000));
+        case -ENOTRECOVERABLE:
+                return error_set(reterr, r,
+                                 "topic '%s': its lock names a process that is not there, or not "
+                                 "in this PID namespace; once all its publishers have ended, the "
+                                 "next one repairs it",
+                                 name);
+        default:
+                return error_set(reterr, r, "topic '%s': cannot take its lock (%s)", name,
+                                 strerror(-r));
+        }
+}
+
+/* Make an attached and claimed topic the handle's. On failure the handle stays as it is. */
+static int adopt(struct slipring_publisher *publisher,
+                 const struct attached *attached,
+                 struct slipring_error *reterr) {
+        const struct topic *topic = &attached->topic;
+        struct ring_writer writer;
+        struct shared shared = {
+                .words = topic->lock.address,
+                .timeout_ns = publisher->lock_timeout_ns,
+        };
         struct ring_range *pads = NULL;
         size_t pad_count = 0;
+        int r = 0;
 
         if (type_pads(&topic->header.type, &pads, &pad_count) < 0) {
                 return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic->entry.name);
+        }
+        writer = (struct ring_writer){
+                .ring = topic->ring,
+                .waiters = topic->entry.waiters,
+                .publisher_pid = (uint32_t) getpid(),
+                .asleep = topic->asleep,
+                .pads = pads,
+                .pad_count = pad_count,
+        };
+        if (shared.words) {
+                shared.lock.word = &shared.words->word;
+                shared.lock.cookie = publisher->cookie;
+                r = start_shared(&shared, &writer, attached, reterr);
+        } else {
+                ring_writer_takeover(&writer);
+        }
+        if (r < 0) {
+                free(pads);
+                return r;
         }
         free(publisher->pads);
         publisher->pads = pads;
         publisher->topic = *topic;
         publisher->payload_bytes = topic->entry.payload_bytes;
-        publisher->writer = (struct ring_writer){
-                .ring = topic->ring,
-                .waiters = topic->entry.waiters,
-                .asleep = topic->asleep,
-                .pads = pads,
-                .pad_count = pad_count,
-        };
-        ring_writer_takeover(&publisher->writer);
+        publisher->shared = shared;
+        publisher->writer = writer;
         return 0;
 }
 
@@ -151,7 +261,7 @@ int slipring_publisher_open(struct slipring_publisher **ret_publisher,
                             const struct slipring_publisher_options *options,
                             struct slipring_error *reterr) {
         struct slipring_publisher *publisher;
-        struct topic topic = TOPIC_NONE;
+        struct attached attached = ATTACHED_NONE;
         int r;
 
         options = options ? options : &default_options;
@@ -167,17 +277,19 @@ int slipring_publisher_open(struct slipring_publisher **ret_publisher,
         publisher->topic = TOPIC_NONE;
         publisher->directory.segment = SEGMENT_NONE;
         publisher->flags = options->flags;
+        publisher->lock_timeout_ns =
+                options->lock_timeout_ns ? options->lock_timeout_ns : SLIPRING_LOCK_TIMEOUT_NS;
         publisher->type = options->type;
         if (options->bus) {
                 strcpy(publisher->bus, options->bus);
         }
-        r = attach(&topic, &publisher->directory, publisher, topic_name, options->deadline_ns, -1,
-                   reterr);
+        r = attach(&attached, &publisher->directory, publisher, topic_name, options->deadline_ns,
+                   -1, reterr);
         if (r == 0) {
-                r = adopt(publisher, &topic, reterr);
+                r = adopt(publisher, &attached, reterr);
                 if (r < 0) {
-                        claim_release(topic.claim_id);
-                        topic_detach(&topic);
+                        claim_release(attached.topic.claim_id);
+                        topic_detach(&attached.topic);
                 }
         }
         if (r < 0) {
@@ -200,6 +312,25 @@ static int look(const struct slipring_publisher *publisher) {
         return ring_retired(&publisher->writer.ring) ? -EIDRM : 0;
 }
 
+static int
+publish_shared(struct slipring_publisher *publisher, const void *payload, uint64_t source_time_ns) {
+        int r = shared_begin(&publisher->shared, &publisher->writer);
+
+        if (r < 0) {
+                return r;
+        }
+        if (ring_retired(&publisher->writer.ring)) {
+                /* While we waited. */
+                r = -EIDRM;
+        } else {
+                copy_to_slot(ring_writer_begin(&publisher->writer), payload,
+                             publisher->payload_bytes);
+                ring_writer_commit(&publisher->writer, publisher->payload_bytes, source_time_ns);
+        }
+        shared_end(&publisher->shared, &publisher->writer);
+        return r;
+}
+
 int slipring_publisher_publish(struct slipring_publisher *publisher,
                                const void *payload,
                                size_t payload_bytes,
@@ -216,6 +347,9 @@ int slipring_publisher_publish(struct slipring_publisher *publisher,
         if (payload_bytes != publisher->payload_bytes) {
                 return -EMSGSIZE;
         }
+        if (publisher->shared.words) {
+                return publish_shared(publisher, payload, source_time_ns);
+        }
         copy_to_slot(ring_writer_begin(&publisher->writer), payload, payload_bytes);
         ring_writer_commit(&publisher->writer, publisher->payload_bytes, source_time_ns);
         return 0;
@@ -227,6 +361,9 @@ int slipring_publisher_loan(struct slipring_publisher *publisher, void **ret_pay
         r = look(publisher);
         if (r < 0) {
                 return r;
+        }
+        if (publisher->shared.words) {
+                return -EOPNOTSUPP;
         }
         if (publisher->writer.open) {
                 return -EBUSY;
@@ -267,7 +404,8 @@ int slipring_publisher_abandon(struct slipring_publisher *publisher) {
 int slipring_publisher_move(struct slipring_publisher *publisher,
                             uint64_t deadline_ns,
                             struct slipring_error *reterr) {
-        struct topic topic = TOPIC_NONE, old;
+        struct attached attached = ATTACHED_NONE;
+        struct topic old;
         int r;
 
         if (!guard_holds(publisher->cookie)) {
@@ -277,16 +415,16 @@ int slipring_publisher_move(struct slipring_publisher *publisher,
                 /* It lies in the segment that is about to be detached. */
                 return error_set(reterr, -EBUSY, "a loan is open: commit or abandon it first");
         }
-        r = attach(&topic, &publisher->directory, publisher, publisher->topic.entry.name,
+        r = attach(&attached, &publisher->directory, publisher, publisher->topic.entry.name,
                    deadline_ns, publisher->topic.data.id, reterr);
         if (r < 0) {
                 return r;
         }
         old = publisher->topic;
-        r = adopt(publisher, &topic, reterr);
+        r = adopt(publisher, &attached, reterr);
         if (r < 0) {
-                claim_release(topic.claim_id);
-                topic_detach(&topic);
+                claim_release(attached.topic.claim_id);
+                topic_detach(&attached.topic);
                 return r;
         }
         claim_release(old.claim_id);
@@ -296,17 +434,21 @@ int slipring_publisher_move(struct slipring_publisher *publisher,
 
 int slipring_publisher_info(const struct slipring_publisher *publisher,
                             struct slipring_publisher_info *ret_info) {
+        const struct layout_words *words = publisher->writer.ring.words;
+        int count;
+
         if (!guard_holds(publisher->cookie)) {
                 return -ECHILD;
         }
+        count = publisher->shared.words ? claim_count(publisher->topic.claim_id) : 1;
         *ret_info = (struct slipring_publisher_info){
-                .sequence = publisher->writer.head,
-                /* relaxed: a statistic of this process's own. */
-                .wakeups = atomic_load_explicit(&publisher->writer.ring.words->wakeups,
-                                                memory_order_relaxed),
+                /* relaxed: where this is the only publisher, its own; else statistics. */
+                .sequence = atomic_load_explicit(&words->head, memory_order_relaxed),
+                .wakeups = atomic_load_explicit(&words->wakeups, memory_order_relaxed),
                 .epoch = publisher->writer.epoch,
                 .depth = publisher->writer.ring.depth,
                 .attached = segment_attached(&publisher->topic.data),
+                .publishers = count > 0 ? (uint32_t) count : 0,
         };
         return 0;
 }

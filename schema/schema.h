@@ -62,6 +62,7 @@ struct schema_options {
  * @owner:              user who may publish
  * @group:              group that may subscribe (and publish, if @mode has group write)
  * @mode:               permission bits of the segment
+ * @shared:             several may publish at a time
  * @owner_name:         @owner in words
  * @group_name:         @group in words
  * @has_owner:          the file names an owner, for this topic or as its default
@@ -85,6 +86,7 @@ struct schema_topic {
         const char *group_name;
         bool has_owner;
         bool has_group;
+        bool shared;
         uint64_t segment_bytes;
 };
 
@@ -98,7 +100,7 @@ struct schema_topic {
  *                      types that it uses
  * @definition_count:   how many
  * @total_bytes:        shared memory of all topics
- * @segment_count:      segments of the bus: topics, wake boards, directory
+ * @segment_count:      segments of the bus: topics, locks of shared ones, wake boards, directory
  * @machine:            the limits that it was checked against
  */
 struct schema {

@@ -281,10 +281,28 @@ topic_read_access(struct loader *loader, struct schema_topic *topic, const struc
         return 0;
 }
 
+/* Reads "publishers" where it is given. */
+static void
+publishers_read(struct schema_topic *topic, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "publishers");
+
+        if (!value || !value_is(loader, value, NODE_TEXT, "publishers")) {
+                return;
+        }
+        topic->shared = !strcmp(value->text, "shared");
+        if (!topic->shared && strcmp(value->text, "exclusive")) {
+                loader_error(loader, value,
+                             "publishers '%.64s' is neither exclusive (one at a time, the default) "
+                             "nor shared (several, each sample under a lock)",
+                             value->text);
+        }
+}
+
 static int
 topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
-        static const char *const keys[] = {"type",  "fields",  "description", "rate",  "deadline",
-                                           "depth", "history", "owner",       "group", "mode"};
+        static const char *const keys[] = {"type",     "fields", "description", "rate",
+                                           "deadline", "depth",  "history",     "owner",
+                                           "group",    "mode",   "publishers"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;
@@ -309,6 +327,7 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         topic->depth = loader->depth;
         depth_read(&topic->depth, loader, mapping);
         history_read(&topic->depth, loader, mapping, rate_uhz);
+        publishers_read(topic, loader, mapping);
         return topic_read_access(loader, topic, mapping);
 }
 
@@ -478,6 +497,16 @@ static size_t topics_count_boards(const struct schema *schema) {
         return count;
 }
 
+/* A shared topic's lock is a segment of its own. */
+static size_t topics_count_locks(const struct schema *schema) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                count += schema->topics[i].shared;
+        }
+        return count;
+}
+
 static void topics_check_total(struct loader *loader, const struct node *topics) {
         struct schema *schema = loader->schema;
         char need[32], have[32];
@@ -493,7 +522,8 @@ static void topics_check_total(struct loader *loader, const struct node *topics)
                              size_text(need, schema->total_bytes),
                              size_text(have, schema->machine.total_bytes_max));
         }
-        schema->segment_count = schema->topic_count + topics_count_boards(schema) + OTHER_SEGMENTS;
+        schema->segment_count = schema->topic_count + topics_count_locks(schema) +
+                                topics_count_boards(schema) + OTHER_SEGMENTS;
         if (schema->segment_count > schema->machine.segments_max) {
                 loader_error(loader, topics,
                              "the bus takes %llu segments, and kernel.shmmni lets there be %llu",

@@ -1,4 +1,3 @@
-#include "bus/claim.h"
 #include "bus/topic.h"
 #include "subscribers/look.h"
 
@@ -13,7 +12,8 @@ static void look(struct look *ret_look, const struct topic *topic) {
         const struct ring *ring = &topic->ring;
         uint64_t newest = ring_newest_time_ns(ring), now = slipring_now_ns();
         unsigned attached = segment_attached(&topic->data);
-        pid_t pid = claim_holder(topic->claim_id);
+        pid_t pid;
+        unsigned publishers = topic_publishers(topic, &pid);
 
         *ret_look = (struct look){
                 /* head.publish: pairs with the store in ring_writer_commit(). */
@@ -25,7 +25,8 @@ static void look(struct look *ret_look, const struct topic *topic) {
                           : now > newest ? now - newest
                                          : 0,
                 .rate_hz = ring_rate_hz(ring),
-                .publisher_pid = pid > 0 ? pid : 0,
+                .publisher_pid = pid,
+                .publishers = publishers,
                 .attached = attached ? attached - 1 : 0,
                 .retired = ring_retired(ring),
         };

@@ -14,7 +14,8 @@ struct look {
         uint64_t wakeups;
         uint64_t age_ns; /* UINT64_MAX before the first sample */
         double rate_hz;  /* measured over the ring, 0 with fewer than two samples or once silent */
-        int32_t publisher_pid;
+        int32_t publisher_pid; /* of several the one of the newest sample */
+        uint32_t publishers;
         uint32_t epoch;
         uint32_t attached; /* processes, this one not counted */
         bool stale;

@@ -359,12 +359,13 @@ int slipring_subscriber_info(struct slipring_subscriber *subscriber,
                              struct slipring_subscriber_info *ret_info) {
         const struct ring *ring = &subscriber->reader.ring;
         uint64_t newest, now;
+        unsigned publishers;
         pid_t pid;
 
         if (!guard_holds(subscriber->cookie)) {
                 return -ECHILD;
         }
-        pid = claim_holder(subscriber->topic.claim_id);
+        publishers = topic_publishers(&subscriber->topic, &pid);
         newest = ring_newest_time_ns(ring);
         now = slipring_now_ns();
         *ret_info = (struct slipring_subscriber_info){
@@ -378,7 +379,8 @@ int slipring_subscriber_info(struct slipring_subscriber *subscriber,
                 .deadline_ns = subscriber->topic.entry.deadline_ns,
                 .rate_hz = ring_rate_hz(ring),
                 .nominal_rate_hz = subscriber->topic.entry.rate_hz,
-                .publisher_pid = pid > 0 ? pid : 0,
+                .publisher_pid = pid,
+                .publishers = publishers,
                 /* relaxed: a statistic. */
                 .epoch = atomic_load_explicit(&ring->words->epoch, memory_order_relaxed),
                 .depth = ring->depth,

@@ -77,6 +77,10 @@ static struct demand demand_of(const struct topic_spec *specs, size_t count) {
 
         for (i = 0; i < count; i++) {
                 demand.bytes += header_segment_bytes(&specs[i]);
+                if (specs[i].publishers == LAYOUT_PUBLISHERS_SHARED) {
+                        demand.segments++;
+                        demand.bytes += LAYOUT_LOCK_BYTES;
+                }
                 for (j = 0; j < i && !same_class(&specs[i], &specs[j]); j++) {
                 }
                 if (j == i) {

@@ -9,6 +9,8 @@ static struct topic_spec spec_make(const struct schema_topic *topic) {
                 .type = topic->type,
                 .depth = topic->depth,
                 .waiters = LAYOUT_WAITERS_DEFAULT,
+                .publishers =
+                        topic->shared ? LAYOUT_PUBLISHERS_SHARED : LAYOUT_PUBLISHERS_EXCLUSIVE,
                 .rate_hz = topic->rate_hz,
                 .deadline_ns = topic->deadline_ns,
                 .uid = topic->owner,

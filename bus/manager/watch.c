@@ -24,7 +24,8 @@ struct watch_topic {
         enum watch_state state;
         uint64_t due_ns;   /* when to look at its age; UINT64_MAX: watch_look() does */
         uint64_t since_ns; /* when its publisher appeared */
-        pid_t publisher;   /* 0: nobody */
+        pid_t publisher;   /* 0: nobody; of several the last to come or go */
+        int publishers;    /* of a shared topic: how many */
         char command[32];  /* the publisher's, which is gone when that is of interest */
 };
 
@@ -102,12 +103,42 @@ static void publisher_log(const struct log *log,
                   topic->command, named ? ")" : "", gone ? " is gone" : "");
 }
 
+/* Several: their number, and who came or went. */
+static void publishers_look(struct watch_topic *topic,
+                            const struct layout_entry *entry,
+                            const struct log *log,
+                            uint64_t now_ns) {
+        int count = claim_count(entry->claim_id), before = topic->publishers;
+        pid_t pid = claim_last(entry->claim_id);
+        struct log_event event = {.priority = LOG_INFO, .topic = entry->name, .pid = pid};
+
+        if (count < 0 || pid < 0 || count == before) {
+                return;
+        }
+        event.name = count < before ? "publisher_gone" : "publisher";
+        log_event(log, &event, "publisher %d%s, %d now", (int) pid,
+                  count < before ? " is gone" : "", count);
+        topic->publishers = count;
+        topic->publisher = count > 0 ? pid : 0;
+        if (before == 0) {
+                topic->since_ns = now_ns;
+                if (topic->due_ns == UINT64_MAX && entry->deadline_ns) {
+                        topic->due_ns = now_ns;
+                }
+        }
+}
+
 static void publisher_look(struct watch_topic *topic,
                            const struct layout_entry *entry,
                            const struct log *log,
                            uint64_t now_ns) {
-        pid_t pid = claim_holder(entry->claim_id);
+        pid_t pid;
 
+        if (topic_is_shared(entry)) {
+                publishers_look(topic, entry, log, now_ns);
+                return;
+        }
+        pid = claim_holder(entry->claim_id);
         /* A claim that cannot be asked is what registry_verify() is about. */
         if (pid < 0 || pid == topic->publisher) {
                 return;

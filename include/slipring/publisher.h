@@ -7,12 +7,18 @@
  *     open -> publish ... -> close                     a copy of the caller's message
  *     open -> loan -> write -> commit ... -> close     written in place, without a copy
  *
- * One process publishes to a topic at a time; the kernel takes the claim back however that process
- * ends, and a publisher that stands by then goes on where it stopped. A handle belongs to one
- * thread at a time. In a forked child every call on a handle of the parent's says -ECHILD (not so
- * after vfork(2), which shares the parent's memory). The claim lasts until the process ends, also
- * over execve(2): close first. Leaving the IPC namespace or the list of undo operations,
- * unshare(2) with CLONE_NEWIPC or CLONE_SYSVSEM, gives it up unnoticed.
+ * One process publishes to a topic at a time, unless the schema says otherwise; the kernel takes
+ * the claim back however that process ends, and a publisher that stands by then goes on where it
+ * stopped. A handle belongs to one thread at a time. In a forked child every call on a handle of
+ * the parent's says -ECHILD (not so after vfork(2), which shares the parent's memory). The claim
+ * lasts until the process ends, also over execve(2): close first. Leaving the IPC namespace or the
+ * list of undo operations, unshare(2) with CLONE_NEWIPC or CLONE_SYSVSEM, gives it up unnoticed.
+ *
+ * A topic with 'publishers: shared' is of another class. Several handles, in any processes, publish
+ * to it; each message is written under a lock, and slipring_publisher_publish() may wait for it, up
+ * to the handle's timeout. The lock passes on its waiters' priority to its holder, and the death of
+ * a holder is made good by the next one. There are no loans and nobody stands by. Each handle has
+ * an epoch of its own, by which subscribers can tell the publishers of samples apart.
  */
 
 #include <stddef.h>
@@ -31,6 +37,9 @@ extern "C" {
 
 struct slipring_publisher;
 
+/** How long a message waits for the lock of a shared topic unless the options say otherwise. */
+#define SLIPRING_LOCK_TIMEOUT_NS UINT64_C(100000000)
+
 /** Wait for the claim while another process publishes, until the deadline, and take over then. */
 #define SLIPRING_PUBLISHER_STANDBY (1u << 0)
 
@@ -44,6 +53,8 @@ struct slipring_publisher;
  *                      kept by the handle
  * @deadline_ns:        wait for a bus, topic or claim that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
+ * @lock_timeout_ns:    how long publishing to a shared topic may wait for the other publishers, 0
+ *                      for SLIPRING_LOCK_TIMEOUT_NS, SLIPRING_FOREVER for without end
  */
 struct slipring_publisher_options {
         uint32_t size;
@@ -51,17 +62,19 @@ struct slipring_publisher_options {
         const char *bus;
         const struct slipring_type *type;
         uint64_t deadline_ns;
+        uint64_t lock_timeout_ns;
 };
 
 /**
  * struct slipring_publisher_info - what a publisher knows of its topic
  * @sequence:           number of the newest sample, 0 before the first
  * @wakeups:            times the kernel was called to wake subscribers, by all publishers so far
- * @epoch:              takeovers of this topic so far, this one included
+ * @epoch:              takeovers of this topic so far, this one included; on a shared topic this
+ *                      handle's own number
  * @depth:              slots in the ring
  * @attached:           attachments of the topic's segment, one a handle, the manager's
  *                      included
- * @reserved:           0
+ * @publishers:         handles that publish to the topic: 1, or on a shared topic their number
  */
 struct slipring_publisher_info {
         uint64_t sequence;
@@ -69,7 +82,7 @@ struct slipring_publisher_info {
         uint32_t epoch;
         uint32_t depth;
         uint32_t attached;
-        uint32_t reserved;
+        uint32_t publishers;
 };
 
 /**
@@ -92,6 +105,10 @@ struct slipring_publisher_info {
  *         -EPERM if a user who is not trusted created the bus or one of its objects,
  *         -EPROTOTYPE if the topic has another type (@reterr names the first field that differs),
  *         -EPROTONOSUPPORT if the bus has a layout version that this library does not know,
+ *         -EOPNOTSUPP for a standby of a shared topic, -ENOSYS where the kernel has no locks for
+ *         one, -EUSERS if it has 32767 publishers already,
+ *         -ENOTRECOVERABLE if its lock is corrupt and others publish (-ETIMEDOUT if one of them
+ *         holds it for longer than @options->lock_timeout_ns; -EDEADLK if it is this thread),
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
  *         -EMFILE or -ENFILE if no descriptor is free to look for the bus, -EIO if that look fails,
@@ -114,8 +131,14 @@ int slipring_publisher_open(struct slipring_publisher **ret_publisher,
  *
  * Return: 0 on success, -EMSGSIZE if @payload_bytes is not the type's size,
  *         -EBUSY while a loan is open, -EIDRM if the topic was retired (see
- *         slipring_publisher_move()), -ECHILD in a forked child.
- * Context: RT-safe: wait-free, no system call unless a subscriber sleeps, then one FUTEX_WAKE.
+ *         slipring_publisher_move()), -ECHILD in a forked child; on a shared topic also
+ *         -ETIMEDOUT if the other publishers kept it busy for the handle's lock_timeout_ns,
+ *         -EDEADLK in a signal handler that came into a publish of the same topic and thread, and
+ *         -ENOTRECOVERABLE if the lock names nobody who can hold it: somebody wrote over it, or a
+ *         publisher is in another PID namespace. Nothing was published then.
+ * Context: RT-safe: wait-free, no system call unless a subscriber sleeps, then one FUTEX_WAKE. On a
+ *          shared topic: May sleep while another publisher writes, with priority inheritance, and
+ *          calls the kernel twice in the first publish of each thread.
  */
 int slipring_publisher_publish(struct slipring_publisher *publisher,
                                const void *payload,
@@ -131,7 +154,7 @@ int slipring_publisher_publish(struct slipring_publisher *publisher,
  * stay readable meanwhile. One loan a handle.
  *
  * Return: 0 on success, -EBUSY if a loan is open already, -EIDRM if the topic was retired,
- *         -ECHILD in a forked child.
+ *         -EOPNOTSUPP on a shared topic, -ECHILD in a forked child.
  * Context: RT-safe: wait-free, no system call.
  */
 int slipring_publisher_loan(struct slipring_publisher *publisher, void **ret_payload);

@@ -19,7 +19,7 @@ extern "C" {
  * struct slipring_sample - one sample as a subscriber gets it
  * @payload:            the message: the caller's copy (take) or the live slot (borrow)
  * @payload_bytes:      its length in bytes
- * @epoch:              counts the topic's publisher takeovers; differs: another process publishes
+ * @epoch:              counts the topic's publisher takeovers; differs: another publisher's sample
  *                      now
  * @sequence:           the topic's count of samples, from 1, without gaps
  * @publish_time_ns:    CLOCK_MONOTONIC at commit

@@ -75,7 +75,9 @@ struct slipring_subscriber_options {
  * @deadline_ns:        age from which the topic is stale, in nanoseconds, 0 for never
  * @rate_hz:            measured over the samples in the ring (at most 64), 0 while fewer than two
  * @nominal_rate_hz:    the schema's rate, 0 for none
- * @publisher_pid:      pid of the process that holds the claim, 0 for none
+ * @publisher_pid:      pid of the process that holds the claim, on a shared topic of the one that
+ *                      published the newest sample; 0 for none
+ * @publishers:         handles that publish to the topic: 0, 1, or on a shared topic their number
  * @epoch:              publisher takeovers so far
  * @depth:              slots in the ring
  * @attached:           attachments of the topic's segment, one a handle, the manager's included
@@ -91,6 +93,7 @@ struct slipring_subscriber_info {
         double rate_hz;
         double nominal_rate_hz;
         int32_t publisher_pid;
+        uint32_t publishers;
         uint32_t epoch;
         uint32_t depth;
         uint32_t attached;

@@ -154,6 +154,28 @@ static void test_owner_is_who_runs_the_manager(void **state) {
 }
 
 /* ceil(rate x history) + 1, exactly: 0.1 and 29.97 are no binary fractions. */
+/* A shared topic has the same segment, and one more for its lock. */
+static void test_publishers_are_exclusive_or_shared(void **state) {
+        static const char *const ways[] = {"", ", publishers: exclusive", ", publishers: shared"};
+        struct schema *schema;
+        uint64_t bytes = 0;
+        char text[256];
+
+        for (size_t i = 0; i < 3; i++) {
+                (void) snprintf(text, sizeof(text),
+                                "slipring: 1\nbus: b\ntopics:\n"
+                                "  a: {fields: {x: int8}%s}\n",
+                                ways[i]);
+                schema = load_good(text);
+                assert_int_equal(schema->topics[0].shared, i == 2);
+                /* The topic, its board, the directory. */
+                assert_int_equal(schema->segment_count, i == 2 ? 4 : 3);
+                assert_true(bytes == 0 || bytes == schema->topics[0].segment_bytes);
+                bytes = schema->topics[0].segment_bytes;
+                schema_free(schema);
+        }
+}
+
 static void test_history_counts_slots_exactly(void **state) {
         static const struct {
                 const char *rate, *history;
@@ -447,6 +469,7 @@ int main(void) {
                 cmocka_unit_test(test_topic_without_anything_gets_defaults),
                 cmocka_unit_test(test_defaults_hold_for_topics_that_say_nothing),
                 cmocka_unit_test(test_owner_is_who_runs_the_manager),
+                cmocka_unit_test(test_publishers_are_exclusive_or_shared),
                 cmocka_unit_test(test_history_counts_slots_exactly),
                 cmocka_unit_test(test_deadline_is_three_periods_unless_given),
                 cmocka_unit_test(test_segment_bytes_add_up),
