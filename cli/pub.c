@@ -88,6 +88,11 @@ static int pub_open(struct pub *pub) {
                 if (live_stopped()) {
                         return CLI_OK;
                 }
+                if (r == -EOPNOTSUPP && options.flags) {
+                        /* Several may publish to what came: nothing to stand by for. */
+                        options.flags = 0;
+                        continue;
+                }
                 if (!pub->wait || (r != -ENOENT && r != -EBUSY && r != -ETIMEDOUT && r != -EINTR)) {
                         return report_open(pub, r, &error);
                 }
@@ -185,7 +190,9 @@ static int publish(struct pub *pub) {
                 return code == CLI_OK ? publish(pub) : code;
         }
         if (r < 0) {
-                cli_error(pub->cli, "topic '%s': %s", view_topic_name(pub->topic), strerror(-r));
+                cli_error(pub->cli, "topic '%s': %s", view_topic_name(pub->topic),
+                          r == -ETIMEDOUT ? "another publisher keeps its lock: it is stopped"
+                                          : strerror(-r));
                 return CLI_FAILURE;
         }
         pub->published++;
