@@ -131,6 +131,29 @@ void depth_read(uint32_t *depth, struct loader *loader, const struct node *mappi
         }
 }
 
+/* ceil(a x b / divisor) by long multiplication: 32-bit machines have no 128-bit type. @divisor is
+ * below 2^62; UINT64_MAX stands for results from about there on. */
+static uint64_t product_divide_up(uint64_t a, uint64_t b, uint64_t divisor) {
+        uint64_t quotient = 0, remainder = 0;
+        int bit;
+
+        for (bit = 63; bit >= 0; bit--) {
+                bool set = b >> bit & 1;
+
+                if (quotient > UINT64_MAX / 4) {
+                        return UINT64_MAX;
+                }
+                quotient = 2 * quotient;
+                remainder = 2 * remainder + (set ? a % divisor : 0);
+                if (__builtin_add_overflow(quotient, (set ? a / divisor : 0) + remainder / divisor,
+                                           &quotient)) {
+                        return UINT64_MAX;
+                }
+                remainder %= divisor;
+        }
+        return quotient + (remainder > 0);
+}
+
 /* ceil(rate x history) + 1: with that many slots the oldest sample is at least as old as history
  * says while the newest one is being written over it. */
 static void history_read(uint32_t *depth,
@@ -138,9 +161,7 @@ static void history_read(uint32_t *depth,
                          const struct node *mapping,
                          uint64_t rate_uhz) {
         const struct node *key = node_get_key(mapping, "history");
-        const unsigned __int128 scale = (unsigned __int128) 1000000 * 1000000000;
-        unsigned __int128 slots;
-        uint64_t ns;
+        uint64_t ns, samples;
 
         if (!key) {
                 return;
@@ -158,14 +179,15 @@ static void history_read(uint32_t *depth,
         if (ns == 0 || rate_uhz == 0) {
                 return;
         }
-        slots = ((unsigned __int128) ns * rate_uhz + scale - 1) / scale + 1;
-        if (slots > SCHEMA_DEPTH_MAX) {
+        /* Nanoseconds by millionths of a hertz. */
+        samples = product_divide_up(ns, rate_uhz, UINT64_C(1000000000000000));
+        if (samples >= SCHEMA_DEPTH_MAX) {
                 loader_error(loader, key->next,
                              "history '%.64s' takes more than %u slots at this rate",
                              key->next->text, SCHEMA_DEPTH_MAX);
                 return;
         }
-        *depth = (uint32_t) slots;
+        *depth = (uint32_t) samples + 1;
 }
 
 /* 3 periods unless the file says so. */

@@ -106,6 +106,17 @@ struct unit {
         uint64_t factor;
 };
 
+/* Divide the product of two numbers by a prime, in place. */
+static bool product_divide(uint64_t *a, uint64_t *b, uint64_t prime) {
+        uint64_t *divisible = *a % prime == 0 ? a : b;
+
+        if (*divisible % prime) {
+                return false;
+        }
+        *divisible /= prime;
+        return true;
+}
+
 /* Number and unit as a whole number of the base unit. */
 static int quantity_read(const char *text,
                          const struct unit *units,
@@ -113,8 +124,7 @@ static int quantity_read(const char *text,
                          uint64_t maximum,
                          uint64_t *ret_quantity) {
         bool negative = *text == '-';
-        unsigned __int128 product;
-        uint64_t digits = 0;
+        uint64_t digits = 0, factor;
         unsigned places = 0;
         int r;
 
@@ -134,17 +144,17 @@ static int quantity_read(const char *text,
                 if (negative || digits == 0) {
                         return -EDOM;
                 }
-                product = (unsigned __int128) digits * units[i].factor;
+                factor = units[i].factor;
                 for (; places > 0; places--) {
-                        if (product % 10) {
+                        if (!product_divide(&digits, &factor, 2) ||
+                            !product_divide(&digits, &factor, 5)) {
                                 return -ERANGE;
                         }
-                        product /= 10;
                 }
-                if (product > maximum) {
+                if (__builtin_mul_overflow(digits, factor, ret_quantity) ||
+                    *ret_quantity > maximum) {
                         return -ERANGE;
                 }
-                *ret_quantity = (uint64_t) product;
                 return 0;
         }
         /* "1e3 Hz", "5 6 s": not one number and one word. */
