@@ -101,7 +101,11 @@ static const struct call calls[] = {
         {SYS_fcntl, EINVAL, "fcntl"},
         {SYS_getrandom, EAGAIN, "getrandom"},
         {SYS_madvise, EINVAL, "madvise"},
+#ifdef SYS_mmap2
+        {SYS_mmap2, ENOMEM, "mmap"},
+#else
         {SYS_mmap, ENOMEM, "mmap"},
+#endif
 #ifndef SANITIZED
         {SYS_mremap, ENOMEM, "mremap"},
         {SYS_mprotect, ENOMEM, "mprotect"},
