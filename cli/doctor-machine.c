@@ -3,7 +3,6 @@
  */
 
 #include <errno.h>
-#include <glob.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <pwd.h>
@@ -20,6 +19,7 @@
 
 #include <slipring/subscriber.h>
 
+#include "bus/manager/logind.h"
 #include "bus/probe.h"
 #include "bus/trust.h"
 #include "bus/uring.h"
@@ -273,71 +273,26 @@ static void check_clock(struct doctor *doctor) {
  * Users
  */
 
-/* The value of RemoveIPC= in one file, if it is there. */
-static void logind_read(const char *path, bool *remove) {
-        FILE *file = fopen(path, "re");
-        char line[256], value[32];
-
-        while (file && fgets(line, sizeof(line), file)) {
-                if (sscanf(line, " RemoveIPC = %31s", value) == 1) {
-                        *remove = strchr("yYtT1", value[0]) || !strcasecmp(value, "on");
-                }
-        }
-        if (file) {
-                fclose(file);
-        }
-}
-
-/* Drop-ins come after the main file and are read in the order of their names; that of their
- * directories matters only where one hides another of the same name. */
-static bool logind_removes(void) {
-        static const char *const patterns[] = {
-                "/usr/lib/systemd/logind.conf.d/*.conf",
-                "/run/systemd/logind.conf.d/*.conf",
-                "/etc/systemd/logind.conf.d/*.conf",
-        };
-        bool remove = true;
-
-        logind_read("/etc/systemd/logind.conf", &remove);
-        for (size_t i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-                glob_t files = {0};
-
-                if (glob(patterns[i], 0, NULL, &files) != 0) {
-                        files.gl_pathc = 0;
-                }
-                for (size_t j = 0; j < files.gl_pathc; j++) {
-                        logind_read(files.gl_pathv[j], &remove);
-                }
-                globfree(&files);
-        }
-        return remove;
-}
-
-static bool lingers(void) {
-        const struct passwd *user = getpwuid(geteuid());
-        char path[300];
-
-        snprintf(path, sizeof(path), "/var/lib/systemd/linger/%s", user ? user->pw_name : "");
-        return user && access(path, F_OK) == 0;
-}
-
 static void check_logind(struct doctor *doctor) {
-        uid_t uid = geteuid();
-
-        if (access("/run/systemd/seats", F_OK) != 0) {
+        switch (logind_ask(geteuid())) {
+        case LOGIND_ABSENT:
                 doctor_find(doctor, DOCTOR_OK, "logind", NULL, "does not run here");
-        } else if (uid < 1000 || uid == 65534) {
+                break;
+        case LOGIND_SPARES_SYSTEM:
                 doctor_find(doctor, DOCTOR_OK, "logind", NULL,
                             "leaves shared memory of system users alone");
-        } else if (!logind_removes() || lingers()) {
+                break;
+        case LOGIND_SPARES:
                 doctor_find(doctor, DOCTOR_OK, "logind", NULL,
                             "leaves this user's shared memory alone");
-        } else {
+                break;
+        case LOGIND_REMOVES:
                 doctor_find(doctor, DOCTOR_NOTE, "logind",
                             "loginctl enable-linger, RemoveIPC=no in /etc/systemd/logind.conf, or "
                             "run the bus as a system service",
                             "removes this user's shared memory, buses included, at the last "
                             "logout (RemoveIPC)");
+                break;
         }
 }
 

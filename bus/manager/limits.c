@@ -1,22 +1,17 @@
 #include <errno.h>
-#include <glob.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "bus/directory.h"
 #include "bus/error.h"
 #include "bus/manager/limits.h"
-
-/* From here on users log in; logind leaves those below alone. */
-#define LOGIN_UID_MIN 1000u
+#include "bus/manager/logind.h"
 
 #define MIB (1024ull * 1024)
 
@@ -171,61 +166,10 @@ int limits_check(const char *bus,
 
 /* --- warnings --- */
 
-/* The last word of a configuration file on RemoveIPC; @on where it has none. */
-static bool file_removes_ipc(const char *path, bool on) {
-        FILE *file = fopen(path, "re");
-        char line[256], value[16];
-
-        while (file && fgets(line, sizeof(line), file)) {
-                if (sscanf(line, " RemoveIPC = %15s", value) == 1) {
-                        on = !strcasecmp(value, "yes") || !strcasecmp(value, "true") ||
-                             !strcasecmp(value, "on") || !strcmp(value, "1");
-                }
-        }
-        if (file) {
-                (void) fclose(file);
-        }
-        return on;
-}
-
-static bool logind_removes_ipc(void) {
-        static const char *const patterns[] = {
-                "/usr/lib/systemd/logind.conf.d/*.conf",
-                "/run/systemd/logind.conf.d/*.conf",
-                "/etc/systemd/logind.conf.d/*.conf",
-        };
-        bool on = file_removes_ipc("/etc/systemd/logind.conf", true);
-        size_t i, j;
-        glob_t found;
-
-        for (i = 0; i < sizeof(patterns) / sizeof(patterns[0]); i++) {
-                if (glob(patterns[i], 0, NULL, &found) != 0) {
-                        continue;
-                }
-                for (j = 0; j < found.gl_pathc; j++) {
-                        on = file_removes_ipc(found.gl_pathv[j], on);
-                }
-                globfree(&found);
-        }
-        return on;
-}
-
-/* A lingering user is never logged out. */
-static bool user_lingers(uid_t uid) {
-        struct passwd *user = getpwuid(uid);
-        char path[512];
-
-        if (!user) {
-                return false;
-        }
-        (void) snprintf(path, sizeof(path), "/var/lib/systemd/linger/%s", user->pw_name);
-        return access(path, F_OK) == 0;
-}
-
 static void warn_login_user(const struct log *log) {
         uid_t uid = geteuid();
 
-        if (uid < LOGIN_UID_MIN || sd_booted() <= 0 || !logind_removes_ipc() || user_lingers(uid)) {
+        if (logind_ask(uid) != LOGIND_REMOVES) {
                 return;
         }
         log_bus(log, LOG_WARNING, "warning",
@@ -239,7 +183,7 @@ static void warn_no_owner(const struct log *log, const struct schema *schema) {
         size_t i, without = 0;
         const char *first = NULL;
 
-        if (geteuid() >= LOGIN_UID_MIN) {
+        if (geteuid() >= LOGIND_UID_MIN) {
                 return;
         }
         for (i = 0; i < schema->topic_count; i++) {

@@ -165,7 +165,7 @@ static void test_logind(void **state) {
         directory_cover("/etc/systemd");
         logind_expect("ok       logind: does not run here\n");
         assert_int_equal(mkdir("/run/systemd", 0755), 0);
-        assert_int_equal(mkdir("/run/systemd/seats", 0755), 0);
+        assert_int_equal(mkdir("/run/systemd/system", 0755), 0);
         logind_expect("note     logind: removes this user's shared memory, buses included, at the "
                       "last logout (RemoveIPC)\n         -> loginctl enable-linger");
         command_run(&command, "doctor");
