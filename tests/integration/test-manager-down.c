@@ -182,6 +182,22 @@ static void test_stranger_may_not_take_it_down(void **state) {
         assert_int_equal(down("-b", name), 0);
 }
 
+/* `down` waits ten seconds for it; what it asked for is done once the manager goes on. */
+static void test_a_stopped_manager_is_named(void **state) {
+        char text[96];
+
+        daemon_start(&bus, NULL);
+        daemon_signal(&bus, SIGSTOP);
+        assert_int_equal(down("-b", bus.bus), 1);
+        (void) snprintf(text, sizeof(text), "pid %d, does not end; if it is stopped or hangs",
+                        (int) bus.pid);
+        assert_output("%s", text);
+        assert_true(daemon_bus_exists(&bus));
+        daemon_signal(&bus, SIGCONT);
+        assert_int_equal(daemon_wait(&bus), 0);
+        assert_false(daemon_bus_exists(&bus));
+}
+
 static void test_root_takes_down_another_users_bus(void **state) {
         char name[SLIPRING_BUS_NAME_MAX + 32];
 
@@ -302,6 +318,7 @@ int main(void) {
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_stranger_may_not_take_it_down, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(test_a_stopped_manager_is_named, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_root_takes_down_another_users_bus, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_other_layout_version_needs_force, setup,

@@ -173,6 +173,26 @@ static void test_schema_with_errors_makes_nothing(void **state) {
         assert_false(daemon_bus_exists(&bus));
 }
 
+/* What slipringd prints on standard output when it is asked for @option. */
+static void expect_printed(const char *option, const char *text) {
+        char command[256], printed[4096];
+        FILE *pipe;
+
+        (void) snprintf(command, sizeof(command), "'%s' %s", program_path("SLIPRINGD"), option);
+        pipe = popen(command, "re");
+        assert_non_null(pipe);
+        printed[fread(printed, 1, sizeof(printed) - 1, pipe)] = '\0';
+        assert_int_equal(pclose(pipe), 0);
+        assert_non_null(strstr(printed, text));
+}
+
+static void test_help_and_version(void **state) {
+        expect_printed("--help", "usage: slipringd [OPTION...] SCHEMA\n");
+        expect_printed("-h", "SIGHUP");
+        expect_printed("-V", "slipringd 0.");
+        assert_false(daemon_bus_exists(&bus));
+}
+
 static void test_wrong_usage_ends_with_2(void **state) {
         daemon_spawn(&bus, "another.yaml", NULL);
         assert_int_equal(daemon_wait(&bus), 2);
@@ -233,6 +253,7 @@ int main(void) {
                         test_clients_do_not_notice_that_the_manager_is_killed, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_schema_with_errors_makes_nothing, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(test_help_and_version, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_wrong_usage_ends_with_2, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_quiet_says_warnings_only, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_closed_terminal_ends_it, setup, teardown),
