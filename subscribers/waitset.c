@@ -42,6 +42,7 @@ struct watch {
         struct slipring_subscriber *subscriber; /* NULL: a free place */
         bool armed;
         uint32_t expected; /* the wake word's value when it was armed */
+        uint64_t next;     /* the sample that was not there then */
 
         uint32_t index;      /* in the set's array */
         uint32_t generation; /* uring: tells completions of this wait from older ones */
@@ -182,7 +183,8 @@ static size_t helper_items(struct helper *helper, struct wake_item *items) {
         return count;
 }
 
-/* Which watches moved? Looks at the words, so that a wake-up for nothing stays unseen. */
+/* Which watches moved? Looks at the words, so that a wake-up for nothing stays unseen; and at head,
+ * since the wake word is the same again after 2^32 samples. */
 static void helper_look(struct helper *helper) {
         struct slipring_waitset *waitset = helper->waitset;
         const struct ring *ring;
@@ -199,6 +201,8 @@ static void helper_look(struct helper *helper) {
                 /* wake.word: pairs with the store in ring_writer_commit(). */
                 if (atomic_load_explicit(&ring->words->wake, memory_order_acquire) !=
                             watch->expected ||
+                    /* head.publish: pairs with the store in ring_writer_commit(). */
+                    atomic_load_explicit(&ring->words->head, memory_order_acquire) >= watch->next ||
                     ring_retired(ring)) {
                         watch->fired = true;
                         found = true;
@@ -399,6 +403,7 @@ static int start_wait(struct watch *watch, uint32_t expected) {
         struct helper *helper = watch->helper;
 
         watch->expected = expected;
+        watch->next = watch->subscriber->reader.next;
         if (waitset->backend == BACKEND_URING) {
                 watch->suspect = false;
                 watch->generation++;
