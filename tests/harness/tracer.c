@@ -68,6 +68,9 @@ bool tracer_next(struct tracer *tracer) {
         tracer->entering = info.op == SYSCALL_INFO_ENTRY;
         if (tracer->entering) {
                 tracer->call = info.nr;
+        } else {
+                /* There the result stands in its place. */
+                tracer->result = (int64_t) info.nr;
         }
         return true;
 }

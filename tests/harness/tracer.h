@@ -11,9 +11,10 @@
  */
 struct tracer {
         pid_t pid;
-        uint64_t call; /* the one it is in, or has just left */
-        bool entering; /* stopped on its way into that call; else on its way out */
-        int exit_code; /* once it has ended, as process_wait() */
+        uint64_t call;  /* the one it is in, or has just left */
+        bool entering;  /* stopped on its way into that call; else on its way out */
+        int64_t result; /* what the call came to, on its way out; -errno */
+        int exit_code;  /* once it has ended, as process_wait() */
 };
 
 /* For struct daemon's prepare: what is spawned next stops at its start for tracer_begin(). */
