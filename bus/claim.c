@@ -15,6 +15,10 @@ union argument {
         struct semid_ds *status;
 };
 
+static int set_size(const struct segment_expect *expect) {
+        return expect->semaphores ? (int) expect->semaphores : 1;
+}
+
 /* Owner, group and mode; all that IPC_SET looks at. */
 static int access_set(int id, const struct segment_expect *expect) {
         struct semid_ds status = {
@@ -33,7 +37,8 @@ int claim_create(int *ret_id, const struct segment_expect *expect, struct slipri
         int id, r;
 
         /* Linux makes new semaphores 0, so there is nothing to set and no moment to set it in. */
-        id = semget(expect->key, 1, IPC_CREAT | IPC_EXCL | (int) segment_first_mode(expect));
+        id = semget(expect->key, set_size(expect),
+                    IPC_CREAT | IPC_EXCL | (int) segment_first_mode(expect));
         if (id < 0) {
                 return error_set(reterr, -errno,
                                  errno == EEXIST
@@ -79,7 +84,8 @@ int claim_find(int *ret_id, const struct segment_expect *expect, struct slipring
         if (r < 0) {
                 return r;
         }
-        if (status.sem_nsems != 1 || status.sem_perm.uid != expect->uid ||
+        if (status.sem_nsems != (unsigned long) set_size(expect) ||
+            status.sem_perm.uid != expect->uid ||
             (expect->gid != (gid_t) -1 && status.sem_perm.gid != expect->gid) ||
             (status.sem_perm.mode & 0777u) != expect->mode) {
                 return error_set(

@@ -13,6 +13,8 @@
  * its own, since any SETVAL or SETALL on a set makes the kernel forget its SEM_UNDO records:
  * neither is ever used. Alter permission means may claim, read permission may ask who does. A core
  * dump delays the release until it is written.
+ *
+ * A topic's pins have a set of as many semaphores, one a line (see pins.h): expect.semaphores.
  */
 
 /*

@@ -66,8 +66,9 @@ static void put_strings(struct strings *strings,
 static struct layout_header describe(const struct topic_spec *spec) {
         const struct slipring_type *type = spec->type;
         struct layout_header header = {
-                .layout_version = LAYOUT_VERSION,
+                .layout_version = spec->pins ? LAYOUT_VERSION_PINS : LAYOUT_VERSION,
                 .kind = LAYOUT_KIND_DATA,
+                .pins = spec->pins,
                 .depth = spec->depth,
                 .payload_bytes = type->payload_bytes,
                 .waiters = spec->waiters,
@@ -87,12 +88,15 @@ static struct layout_header describe(const struct topic_spec *spec) {
         header.strings_bytes = strings.used;
         header.header_bytes = header.strings_offset + header.strings_bytes;
         header.words_offset = (uint32_t) layout_align(header.header_bytes, LAYOUT_PAGE);
-        header.slots_offset = header.words_offset + sizeof(struct layout_words);
+        header.slots_offset = header.words_offset + sizeof(struct layout_words) +
+                              layout_places_bytes(spec->depth, spec->pins);
         header.slot_stride_bytes =
                 sizeof(struct layout_slot) + layout_align(type->payload_bytes, LAYOUT_CACHE_LINE);
         /* depth and payload are bounded: below 2^47. */
-        header.segment_bytes = layout_align(
-                header.slots_offset + header.depth * header.slot_stride_bytes, LAYOUT_PAGE);
+        header.segment_bytes =
+                layout_align(header.slots_offset + layout_slot_count(spec->depth, spec->pins) *
+                                                           header.slot_stride_bytes,
+                             LAYOUT_PAGE);
         return header;
 }
 
@@ -148,26 +152,38 @@ struct layout_header header_directory(uint64_t instance) {
 
 /* --- reading --- */
 
+static bool pins_hold(const struct layout_header *header) {
+        if (header->pins == 0) {
+                return header->layout_version == LAYOUT_VERSION;
+        }
+        return header->layout_version == LAYOUT_VERSION_PINS && header->kind == LAYOUT_KIND_DATA &&
+               header->pins <= LAYOUT_PINS_MAX &&
+               layout_slot_count(header->depth, header->pins) <= LAYOUT_PLACE_SLOTS;
+}
+
 static bool geometry_holds(const struct layout_header *header, uint64_t segment_bytes) {
         uint64_t tables = (uint64_t) header->field_count * sizeof(struct layout_field);
 
         return header->segment_bytes == segment_bytes && header->header_bytes <= segment_bytes &&
                header->depth >= LAYOUT_DEPTH_MIN && header->depth <= LAYOUT_DEPTH_MAX &&
-               header->payload_bytes >= 1 && header->payload_bytes <= SLIPRING_PAYLOAD_MAX &&
-               header->waiters >= 1 && header->waiters <= INT32_MAX &&
-               header->field_count <= SLIPRING_FIELDS_MAX &&
+               pins_hold(header) && header->payload_bytes >= 1 &&
+               header->payload_bytes <= SLIPRING_PAYLOAD_MAX && header->waiters >= 1 &&
+               header->waiters <= INT32_MAX && header->field_count <= SLIPRING_FIELDS_MAX &&
                header->fields_offset == sizeof(struct layout_header) &&
                header->strings_offset == header->fields_offset + tables &&
                header->strings_bytes >= 1 &&
                header->header_bytes == (uint64_t) header->strings_offset + header->strings_bytes &&
                header->words_offset == layout_align(header->header_bytes, LAYOUT_PAGE) &&
-               header->slots_offset == header->words_offset + sizeof(struct layout_words) &&
+               header->slots_offset == header->words_offset + sizeof(struct layout_words) +
+                                               layout_places_bytes(header->depth, header->pins) &&
                header->slot_stride_bytes ==
                        sizeof(struct layout_slot) +
                                layout_align(header->payload_bytes, LAYOUT_CACHE_LINE) &&
-               segment_bytes == layout_align(header->slots_offset +
-                                                     header->depth * header->slot_stride_bytes,
-                                             LAYOUT_PAGE);
+               segment_bytes ==
+                       layout_align(header->slots_offset +
+                                            layout_slot_count(header->depth, header->pins) *
+                                                    header->slot_stride_bytes,
+                                    LAYOUT_PAGE);
 }
 
 static const char *string_at(const struct layout_header *header, uint32_t offset) {
@@ -245,12 +261,12 @@ static int copy_header(struct header *header,
         struct layout_header fixed;
 
         copy_from_slot(&fixed, address, sizeof(fixed));
-        if (fixed.layout_version != LAYOUT_VERSION) {
+        if (fixed.layout_version != LAYOUT_VERSION && fixed.layout_version != LAYOUT_VERSION_PINS) {
                 return error_set(
                         reterr, -EPROTONOSUPPORT,
                         "%s: its bus has layout version %u, this library knows %u; install "
                         "the same slipring on both sides",
-                        what, fixed.layout_version, LAYOUT_VERSION);
+                        what, fixed.layout_version, LAYOUT_VERSION_PINS);
         }
         if (fixed.kind != kind || !geometry_holds(&fixed, segment_bytes)) {
                 return error_set(reterr, -EBADMSG, "%s: the geometry in its header is corrupt",
@@ -313,9 +329,15 @@ struct ring header_ring(const struct header *header, void *address) {
                 .state = &((struct layout_header *) address)->state,
                 .words = (struct layout_words *) (void *) ((char *) address +
                                                            header->copy->words_offset),
+                .places = header->copy->pins
+                                  ? (_Atomic uint64_t *) (void *) ((char *) address +
+                                                                   header->copy->words_offset +
+                                                                   sizeof(struct layout_words))
+                                  : NULL,
                 .slots = (uint8_t *) address + header->copy->slots_offset,
                 .slot_stride_bytes = header->copy->slot_stride_bytes,
                 .depth = header->copy->depth,
+                .slot_count = layout_slot_count(header->copy->depth, header->copy->pins),
                 .payload_bytes = header->copy->payload_bytes,
                 .payload_bytes_min = header->copy->kind == LAYOUT_KIND_DATA
                                              ? header->copy->payload_bytes

@@ -11,6 +11,7 @@ struct topic_spec {
         const struct slipring_type *type;
         uint32_t depth;
         uint32_t waiters;
+        uint32_t pins;
         double rate_hz;
         uint32_t publishers; /* enum layout_publishers */
         uint64_t deadline_ns;
@@ -22,8 +23,9 @@ struct topic_spec {
 /*
  * header_segment_bytes() - the size of a topic's data segment
  *
- * Header, field records and strings, rounded up to a page; the publisher's words; depth slots of 64
- * bytes and the payload rounded up to 64; all rounded up to a page.
+ * Header, field records and strings, rounded up to a page; the publisher's words; with pins, the
+ * places; slots of 64 bytes and the payload rounded up to 64, depth of them or, with pins, depth +
+ * pins + 1; all rounded up to a page.
  *
  * Return: bytes; UINT64_MAX if it does not fit 63 bits.
  */

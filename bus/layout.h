@@ -6,12 +6,14 @@
  * other languages. Little-endian, no pointers: offsets are bytes from the start of the segment.
  *
  * A bus is one directory segment, and for each topic one data segment, one claim (a semaphore set
- * of one) and one line of a wake board. The directory is itself a ring of depth 2 whose message is
- * the table of all topics, so that both kinds of segment have the same header, words and slots:
+ * of one) and one line of a wake board; a topic with pins also has a segment of pin lines and a
+ * semaphore set that says whose they are. The directory is itself a ring of depth 2 whose message
+ * is the table of all topics, so that both kinds of segment have the same header, words and slots:
  *
  *     0                  struct layout_header, then the field records, then the strings
  *     words_offset       struct layout_words      written by the publisher only
- *     slots_offset       depth times { struct layout_slot, payload, up to slot_stride_bytes }
+ *                        of a topic with pins: depth times a place, up to a cache line
+ *     slots_offset       slots times { struct layout_slot, payload, up to slot_stride_bytes }
  *     segment_bytes      end, a multiple of the page
  */
 
@@ -36,6 +38,8 @@ _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "slipring needs lock-free 64-bit ato
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "slipring is little-endian only");
 
 #define LAYOUT_VERSION 1u
+/* Of the data segment of a topic with pins, so that who does not know them says so. */
+#define LAYOUT_VERSION_PINS 2u
 #define LAYOUT_MAGIC UINT64_C(0x676e697270696c73) /* "slipring" in memory */
 #define LAYOUT_PAGE 4096u
 #define LAYOUT_CACHE_LINE 64u
@@ -49,6 +53,12 @@ enum layout_publishers {
         LAYOUT_PUBLISHERS_EXCLUSIVE = 0, /* one, who holds the claim */
         LAYOUT_PUBLISHERS_SHARED = 1,    /* several, each sample under the topic's lock */
 };
+
+/* Pins of one topic. Each publish looks at as many lines. */
+#define LAYOUT_PINS_MAX 256u
+/* A place is message << LAYOUT_PLACE_BITS | slot, which bounds the slots of a topic with pins. */
+#define LAYOUT_PLACE_BITS 10u
+#define LAYOUT_PLACE_SLOTS (1u << LAYOUT_PLACE_BITS)
 
 enum layout_kind {
         LAYOUT_KIND_DATA = 1,
@@ -78,7 +88,7 @@ struct layout_header {
         uint32_t words_offset;
         uint64_t slots_offset;
         uint64_t slot_stride_bytes;
-        uint32_t depth;         /* slots */
+        uint32_t depth;         /* samples that are kept; slots, where there are no pins */
         uint32_t payload_bytes; /* most that a slot holds; in a data segment what each sample has */
         uint32_t waiters;       /* most sleepers that one publish wakes */
         uint32_t field_count;
@@ -89,7 +99,7 @@ struct layout_header {
         uint32_t topic_name; /* these three: bytes from strings_offset to a NUL-terminated string */
         uint32_t type_name;
         uint32_t type_text;
-        uint32_t reserved0;
+        uint32_t pins;        /* samples that all subscribers may hold at once; 0: no places */
         uint64_t deadline_ns; /* 0: never stale */
         double rate_hz;       /* nominal, 0: none */
         uint8_t identity[32];
@@ -107,6 +117,7 @@ _Static_assert(offsetof(struct layout_header, depth) == 64, "layout");
 _Static_assert(offsetof(struct layout_header, waiters) == 72, "layout");
 _Static_assert(offsetof(struct layout_header, fields_offset) == 84, "layout");
 _Static_assert(offsetof(struct layout_header, topic_name) == 96, "layout");
+_Static_assert(offsetof(struct layout_header, pins) == 108, "layout");
 _Static_assert(offsetof(struct layout_header, deadline_ns) == 112, "layout");
 _Static_assert(offsetof(struct layout_header, rate_hz) == 120, "layout");
 _Static_assert(offsetof(struct layout_header, identity) == 128, "layout");
@@ -136,8 +147,9 @@ struct layout_words {
         _Atomic uint32_t wake;  /* wake.word: (uint32_t) head, what sleepers wait on */
         _Atomic uint32_t epoch; /* takeovers so far */
         uint8_t reserved0[48];
-        _Atomic uint64_t wakeups; /* FUTEX_WAKE calls so far */
-        uint8_t reserved1[56];
+        _Atomic uint64_t wakeups;    /* FUTEX_WAKE calls so far */
+        _Atomic uint64_t pin_broken; /* pinned slots that were taken, for want of a free one */
+        uint8_t reserved1[48];
         uint8_t reserved2[128];
 };
 
@@ -145,6 +157,7 @@ _Static_assert(offsetof(struct layout_words, head) == 0, "layout");
 _Static_assert(offsetof(struct layout_words, wake) == 8, "layout");
 _Static_assert(offsetof(struct layout_words, epoch) == 12, "layout");
 _Static_assert(offsetof(struct layout_words, wakeups) == 64, "layout");
+_Static_assert(offsetof(struct layout_words, pin_broken) == 72, "layout");
 _Static_assert(sizeof(struct layout_words) == 256, "layout");
 
 /*
@@ -187,6 +200,27 @@ struct layout_lock {
 
 _Static_assert(offsetof(struct layout_lock, owed) == 4, "layout");
 _Static_assert(sizeof(struct layout_lock) == 64, "layout");
+
+/*
+ * A line of a topic's pins. Everyone who may read the topic may write it; what is in it can keep a
+ * slot from the publisher or give it away too early, and changes no byte of any sample.
+ *
+ *   g << 16 -> (g + 1) << 16 | slot + 1  (its owner: pins a slot)
+ *   g << 16 | slot + 1 -> g << 16        (its owner, or after the owner's death the manager)
+ *   g << 16 | any -> (g + 1) << 16       (a new owner)
+ *
+ * The count g never repeats, so that a compare-exchange of a word that was seen to be a dead
+ * owner's cannot hit a new owner's pin.
+ */
+struct layout_pin_line {
+        _Atomic uint64_t pin;
+        uint8_t reserved[56];
+};
+
+#define LAYOUT_PIN_BITS 16u
+#define LAYOUT_PIN_MASK UINT64_C(0xffff)
+
+_Static_assert(sizeof(struct layout_pin_line) == 64, "layout");
 
 /* A topic's line of a wake board. Everyone who may read the topics of its access class may write
  * it; nothing in it can affect data. */
@@ -241,9 +275,13 @@ struct layout_entry {
         uint64_t deadline_ns;
         double rate_hz;
         uint32_t waiters;
-        uint32_t reserved0;
+        uint32_t pins;
         uint8_t identity[32];
-        uint8_t reserved1[116];
+        int32_t pin_key; /* these four: 0 for a topic without pins */
+        int32_t pin_id;
+        int32_t pin_claim_key;
+        int32_t pin_claim_id;
+        uint8_t reserved1[100];
         uint32_t publishers; /* enum layout_publishers */
         int32_t lock_key;    /* these two: 0 for a topic with one publisher */
         int32_t lock_id;
@@ -258,7 +296,10 @@ _Static_assert(offsetof(struct layout_entry, board_line) == 40, "layout");
 _Static_assert(offsetof(struct layout_entry, depth) == 56, "layout");
 _Static_assert(offsetof(struct layout_entry, segment_bytes) == 64, "layout");
 _Static_assert(offsetof(struct layout_entry, waiters) == 88, "layout");
+_Static_assert(offsetof(struct layout_entry, pins) == 92, "layout");
 _Static_assert(offsetof(struct layout_entry, identity) == 96, "layout");
+_Static_assert(offsetof(struct layout_entry, pin_key) == 128, "layout");
+_Static_assert(offsetof(struct layout_entry, pin_claim_id) == 140, "layout");
 _Static_assert(offsetof(struct layout_entry, publishers) == 244, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_key) == 248, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_id) == 252, "layout");
@@ -289,6 +330,21 @@ _Static_assert(sizeof(struct layout_table) == 128, "layout");
 
 static inline uint64_t layout_align(uint64_t bytes, uint64_t to) {
         return (bytes + to - 1) / to * to;
+}
+
+/* Slots of a ring: with pins one for each sample that is kept, one for each that may be held
+ * besides, and one to write into. */
+static inline uint32_t layout_slot_count(uint32_t depth, uint32_t pins) {
+        return pins ? depth + pins + 1 : depth;
+}
+
+/* Bytes between words and slots. */
+static inline uint64_t layout_places_bytes(uint32_t depth, uint32_t pins) {
+        return pins ? layout_align(depth * sizeof(uint64_t), LAYOUT_CACHE_LINE) : 0;
+}
+
+static inline uint64_t layout_pins_bytes(uint32_t pins) {
+        return layout_align(pins * sizeof(struct layout_pin_line), LAYOUT_PAGE);
 }
 
 #endif

@@ -56,17 +56,26 @@ int entry_objects_verify(const struct layout_entry *entry, struct slipring_error
         }
         expect = topic_expect_claim(entry, what);
         r = claim_find(&id, &expect, reterr);
-        if (r < 0 || !topic_is_shared(entry)) {
+        if (r == 0 && topic_is_shared(entry)) {
+                expect = topic_expect_lock(entry, what);
+                r = segment_check(entry->lock_id, &expect, reterr);
+        }
+        if (r < 0 || entry->pins == 0) {
                 return r;
         }
-        expect = topic_expect_lock(entry, what);
-        return segment_check(entry->lock_id, &expect, reterr);
+        expect = topic_expect_control(entry, what);
+        r = segment_check(entry->pin_id, &expect, reterr);
+        if (r < 0) {
+                return r;
+        }
+        expect = topic_expect_pin_claim(entry, what);
+        return claim_find(&id, &expect, reterr);
 }
 
 static bool entry_matches(const struct layout_entry *entry, const struct topic_spec *spec) {
         return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode &&
                entry->depth == spec->depth && entry->waiters == spec->waiters &&
-               entry->publishers == spec->publishers &&
+               entry->publishers == spec->publishers && entry->pins == spec->pins &&
                entry->payload_bytes == spec->type->payload_bytes &&
                entry->segment_bytes == header_segment_bytes(spec) &&
                entry->deadline_ns == spec->deadline_ns && entry->rate_hz == spec->rate_hz &&
@@ -128,6 +137,14 @@ static int compare_names(const void *left, const void *right) {
         return strcmp((*a)->name, (*b)->name);
 }
 
+static bool spec_in_range(const struct topic_spec *spec) {
+        return spec->depth >= LAYOUT_DEPTH_MIN && spec->depth <= LAYOUT_DEPTH_MAX &&
+               spec->waiters > 0 && strlen(spec->name) <= SLIPRING_TOPIC_NAME_MAX &&
+               spec->pins <= LAYOUT_PINS_MAX &&
+               (spec->pins == 0 ||
+                layout_slot_count(spec->depth, spec->pins) <= LAYOUT_PLACE_SLOTS);
+}
+
 static int check_specs(const struct change *change, struct slipring_error *reterr) {
         const struct topic_spec **sorted;
         size_t i;
@@ -142,11 +159,9 @@ static int check_specs(const struct change *change, struct slipring_error *reter
         }
         for (i = 0; i < change->count; i++) {
                 sorted[i] = &change->specs[i];
-                if (change->specs[i].depth < LAYOUT_DEPTH_MIN ||
-                    change->specs[i].depth > LAYOUT_DEPTH_MAX || change->specs[i].waiters == 0 ||
-                    strlen(change->specs[i].name) > SLIPRING_TOPIC_NAME_MAX) {
+                if (!spec_in_range(&change->specs[i])) {
                         r = error_set(reterr, -EINVAL,
-                                      "topic '%.200s': depth, waiters or name is out "
+                                      "topic '%.200s': depth, waiters, pins or name is out "
                                       "of range",
                                       change->specs[i].name);
                 }

@@ -101,6 +101,13 @@ int registry_plan(struct registry *registry,
         entry->deadline_ns = spec->deadline_ns;
         entry->rate_hz = spec->rate_hz;
         entry->waiters = spec->waiters;
+        entry->pins = spec->pins;
+        if (spec->pins) {
+                entry->pin_key = draw_key();
+                entry->pin_claim_key = draw_key();
+                entry->pin_id = -1;
+                entry->pin_claim_id = -1;
+        }
         memcpy(entry->identity, spec->type->identity, sizeof(entry->identity));
         (void) snprintf(entry->name, sizeof(entry->name), "%s", spec->name);
         (void) snprintf(entry->type_name, sizeof(entry->type_name), "%s", spec->type->name);
@@ -190,8 +197,11 @@ data_create(struct registry *registry, struct record *record, struct slipring_er
         return r < 0 ? error_set(reterr, r, "%s: no memory for its header", what) : 0;
 }
 
-static int
-claim_make(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+/* The topic's claim, or that of its pins. */
+static int claim_make(struct registry *registry,
+                      struct record *record,
+                      bool pins,
+                      struct slipring_error *reterr) {
         struct layout_entry *entry = &record->entry;
         struct segment_expect expect;
         char what[WHAT_BYTES];
@@ -200,13 +210,39 @@ claim_make(struct registry *registry, struct record *record, struct slipring_err
         entry_describe(entry, what);
         for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
                 if (tries > 0) {
-                        entry->claim_key = draw_key();
+                        *(pins ? &entry->pin_claim_key : &entry->claim_key) = draw_key();
                         registry_publish(registry);
                 }
-                expect = topic_expect_claim(entry, what);
+                expect = pins ? topic_expect_pin_claim(entry, what)
+                              : topic_expect_claim(entry, what);
                 r = claim_create(&id, &expect, reterr);
         }
-        entry->claim_id = id;
+        *(pins ? &entry->pin_claim_id : &entry->claim_id) = id;
+        return r;
+}
+
+/* The lines are zero, as the kernel makes a segment: nothing is pinned. */
+static int
+control_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        struct segment segment = SEGMENT_NONE;
+        struct segment_expect expect;
+        char what[WHAT_BYTES];
+        int tries, r = -EEXIST;
+
+        entry_describe(entry, what);
+        for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
+                if (tries > 0) {
+                        entry->pin_key = draw_key();
+                        registry_publish(registry);
+                }
+                expect = topic_expect_control(entry, what);
+                r = segment_create(&segment, &expect, reterr);
+        }
+        if (r == 0) {
+                entry->pin_id = segment.id;
+                segment_detach(&segment);
+        }
         return r;
 }
 
@@ -240,7 +276,13 @@ static int
 topic_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
         int r;
 
-        r = claim_make(registry, record, reterr);
+        r = claim_make(registry, record, false, reterr);
+        if (r == 0 && record->entry.pins) {
+                r = claim_make(registry, record, true, reterr);
+        }
+        if (r == 0 && record->entry.pins) {
+                r = control_create(registry, record, reterr);
+        }
         if (r == 0) {
                 r = lock_make(registry, record, reterr);
         }

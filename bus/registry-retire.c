@@ -43,6 +43,10 @@ static void entry_objects_remove(const struct layout_entry *entry) {
         claim_remove(entry->claim_key);
         /* Key 0 where there is none. */
         segment_remove(entry->lock_key, LAYOUT_LOCK_BYTES);
+        if (entry->pins) {
+                segment_remove(entry->pin_key, layout_pins_bytes(entry->pins));
+                claim_remove(entry->pin_claim_key);
+        }
 }
 
 /* A topic of an earlier manager, to tell its clients: attached however its access was changed. */

@@ -366,6 +366,10 @@ int registry_lock(const struct registry *registry, size_t index) {
         return shmctl(registry->records[index].entry.data_id, SHM_LOCK, NULL) < 0 ? -errno : 0;
 }
 
+uint32_t registry_reap_pins(const struct registry *registry, size_t index) {
+        return pins_reap(&registry->records[index].topic.pins);
+}
+
 /* --- ending --- */
 
 struct registry *registry_remove(struct registry *registry) {

@@ -101,6 +101,13 @@ int registry_verify_bus(const struct registry *registry, struct slipring_error *
 int registry_lock(const struct registry *registry, size_t index);
 
 /*
+ * registry_reap_pins() - clear what dead subscribers pinned of a topic
+ *
+ * Return: the number of pins that were cleared.
+ */
+uint32_t registry_reap_pins(const struct registry *registry, size_t index);
+
+/*
  * registry_remove() - take the bus down: retire every topic and remove every object
  *
  * Return: NULL. The registry is closed.

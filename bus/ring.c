@@ -12,6 +12,7 @@
 
 #include <slipring/subscriber.h>
 
+#include "bus/pins.h"
 #include "bus/ring.h"
 #include "bus/wake.h"
 
@@ -19,6 +20,9 @@
 
 static void writer_step(struct ring_writer *writer) {
         writer->head++;
+        if (writer->ring.places) {
+                return;
+        }
         writer->index = writer->index + 1 == writer->ring.depth ? 0 : writer->index + 1;
 }
 
@@ -32,17 +36,27 @@ static void writer_wake(struct ring_writer *writer) {
                               memory_order_relaxed);
 }
 
-void ring_writer_takeover(struct ring_writer *writer) {
+/* Is message head + 1 whole? Also sets the writer's slot. */
+static bool takeover_finished(struct ring_writer *writer) {
         struct ring *ring = &writer->ring;
-        struct layout_words *words = ring->words;
         uint64_t stamp;
+
+        if (ring->places) {
+                return pins_takeover(writer);
+        }
+        writer->index = (uint32_t) ((writer->head + 1) % ring->depth);
+        /* claim.handover: as in ring_writer_takeover(). */
+        stamp = atomic_load_explicit(&ring_slot(ring, writer->index)->stamp, memory_order_relaxed);
+        return stamp == 2 * (writer->head + 1);
+}
+
+void ring_writer_takeover(struct ring_writer *writer) {
+        struct layout_words *words = writer->ring.words;
 
         /* claim.handover: taking the claim was a full barrier; relaxed loads see all that the
          * predecessor stored. */
         writer->head = atomic_load_explicit(&words->head, memory_order_relaxed);
-        writer->index = (uint32_t) ((writer->head + 1) % ring->depth);
-        stamp = atomic_load_explicit(&ring_slot(ring, writer->index)->stamp, memory_order_relaxed);
-        if (stamp == 2 * (writer->head + 1)) {
+        if (takeover_finished(writer)) {
                 /* Finished but not announced: it died between the even stamp and head. */
                 writer_step(writer);
                 /* head.publish: the message, by way of the claim, before its number. */
@@ -65,8 +79,12 @@ void ring_writer_resume(struct ring_writer *writer, bool need) {
 }
 
 void *ring_writer_begin(struct ring_writer *writer) {
-        struct layout_slot *slot = ring_slot(&writer->ring, writer->index);
+        struct layout_slot *slot;
 
+        if (writer->ring.places) {
+                writer->index = pins_choose(writer);
+        }
+        slot = ring_slot(&writer->ring, writer->index);
         writer->open = true;
         /* slot.busy: the odd stamp before any byte of the payload. Pairs with the fence in
          * ring_reader_validate(). */
@@ -103,11 +121,14 @@ void ring_writer_commit(struct ring_writer *writer,
         atomic_store_explicit(&slot->publisher_pid, writer->publisher_pid, memory_order_relaxed);
         atomic_store_explicit(&slot->encapsulation, LAYOUT_CDR_LE, memory_order_relaxed);
         atomic_store_explicit(&slot->publish_time_ns, slipring_now_ns(), memory_order_relaxed);
-        writer_step(writer);
         writer->open = false;
         /* slot.ready: the whole message before the even stamp. Pairs with the first look at the
          * stamp in reader_look(). */
-        atomic_store_explicit(&slot->stamp, 2 * writer->head, memory_order_release);
+        atomic_store_explicit(&slot->stamp, 2 * (writer->head + 1), memory_order_release);
+        if (writer->ring.places) {
+                pins_place(writer);
+        }
+        writer_step(writer);
         /* asleep.clear: cleared after the even stamp, so that a publisher killed in between leaves
          * a message for takeover to announce, and before head, never after: a sleeper that sets the
          * flag after this sees the new head or is seen by the second look below. The fence is the
@@ -124,7 +145,8 @@ void ring_writer_commit(struct ring_writer *writer,
         /* wake.word: the number before the word that sleepers compare. */
         atomic_store_explicit(&words->wake, (uint32_t) writer->head, memory_order_release);
         /* asleep.dekker: head before the second look at the flag. Pairs with the fence between flag
-         * and look at head in whoever goes to sleep. */
+         * and look at head in whoever goes to sleep. pin.dekker: also the place, which took that of
+         * an older message, before the next look at the pins, in pins_choose(). */
         atomic_thread_fence(memory_order_seq_cst);
         if (writer->need || atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
                 writer_wake(writer);
@@ -180,19 +202,53 @@ void ring_reader_move(struct ring_reader *reader, const struct ring *to) {
         reader->next = 1;
 }
 
+/* The slot that message m was written into. 1, or 0 if another message has its place now. */
+static int reader_find_slot(const struct ring *ring, uint64_t m, uint32_t *ret_index) {
+        uint64_t place;
+
+        if (!ring->places) {
+                *ret_index = (uint32_t) (m % ring->depth);
+                return 1;
+        }
+        /* place.publish: the place before the stamp. Pairs with the store in pins_place(). */
+        place = atomic_load_explicit(&ring->places[m % ring->depth], memory_order_acquire);
+        if (place >> LAYOUT_PLACE_BITS != m) {
+                return place >> LAYOUT_PLACE_BITS > m ? 0 : -EBADMSG;
+        }
+        *ret_index = (uint32_t) place & (LAYOUT_PLACE_SLOTS - 1);
+        return *ret_index < ring->slot_count ? 1 : -EBADMSG;
+}
+
+bool ring_reader_placed(const struct ring *ring, const struct ring_view *view) {
+        /* pin.dekker: after the fence in pin_hold(); relaxed: what it guards was read already, or
+         * stays as it is while the place does not change. */
+        return atomic_load_explicit(&ring->places[view->sequence % ring->depth],
+                                    memory_order_relaxed) ==
+               (view->sequence << LAYOUT_PLACE_BITS | view->index);
+}
+
 /* Look at message m, which head says is whole. 1 if its slot holds it, 0 if the slot was overtaken.
  */
 static int reader_look(const struct ring *ring, uint64_t m, struct ring_view *ret_view) {
-        struct layout_slot *slot = ring_slot(ring, (uint32_t) (m % ring->depth));
-        /* slot.ready: the stamp before the message. */
-        uint64_t stamp = atomic_load_explicit(&slot->stamp, memory_order_acquire);
+        struct layout_slot *slot;
+        uint32_t index = 0;
+        uint64_t stamp;
+        int r;
 
+        r = reader_find_slot(ring, m, &index);
+        if (r != 1) {
+                return r;
+        }
+        slot = ring_slot(ring, index);
+        /* slot.ready: the stamp before the message. */
+        stamp = atomic_load_explicit(&slot->stamp, memory_order_acquire);
         if (stamp != 2 * m) {
                 return stamp > 2 * m ? 0 : -EBADMSG;
         }
         /* relaxed: inside the stamp's window, as the payload. */
         *ret_view = (struct ring_view){
                 .slot = slot,
+                .index = index,
                 .payload = slot + 1,
                 .sequence = m,
                 .publish_time_ns =
@@ -280,6 +336,12 @@ void ring_reader_accept(struct ring_reader *reader,
 
 void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view) {
         reader_skip(reader, view->sequence + 1);
+}
+
+void ring_reader_revoke(struct ring_reader *reader) {
+        reader->delivered--;
+        reader->missed++;
+        reader->gap++;
 }
 
 /* What there is of message m beside its payload; false if it is not in the ring any more. */

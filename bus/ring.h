@@ -13,9 +13,11 @@
 struct ring {
         _Atomic uint32_t *state;
         struct layout_words *words;
+        _Atomic uint64_t *places; /* where messages are; NULL: message m is in slot m % depth */
         uint8_t *slots;
         uint64_t slot_stride_bytes;
-        uint32_t depth;
+        uint32_t depth;             /* messages that are kept */
+        uint32_t slot_count;        /* with places, more than depth */
         uint32_t payload_bytes;     /* most that a slot holds */
         uint32_t payload_bytes_min; /* least that a message has: the same in a data segment */
 };
@@ -26,23 +28,26 @@ struct ring_range {
         uint32_t bytes;
 };
 
+struct pins_writer;
+
 struct ring_writer {
         struct ring ring;
         uint64_t head;            /* own copy: nobody else writes it */
-        uint32_t index;           /* slot of message head + 1 */
+        uint32_t index;           /* slot of message head + 1; with places, the last one taken */
         uint32_t epoch;           /* this takeover's */
         uint32_t waiters;         /* most that one publish wakes */
         uint32_t publisher_pid;   /* put into each slot */
         _Atomic uint32_t *asleep; /* on the wake board; NULL: always wake */
         const struct ring_range *pads;
         size_t pad_count;
-        bool need; /* the last wake-up hit the cap: wake again */
-        bool open; /* between ring_writer_begin() and commit or abandon */
+        struct pins_writer *pins; /* with places only */
+        bool need;                /* the last wake-up hit the cap: wake again */
+        bool open;                /* between ring_writer_begin() and commit or abandon */
 };
 
 /*
  * ring_writer_takeover() - become the writer of a ring
- * @writer:     with ring, waiters, asleep and pads set
+ * @writer:     with ring, waiters, asleep and pads set, and pins where the ring has places
  *
  * Whoever wrote before is dead or has given up; the claim says so. Announces a message that it had
  * finished, gives the number of one that it had not to the next, counts the takeover and wakes
@@ -96,6 +101,7 @@ struct ring_reader {
 /* A message that a reader looks at: valid once ring_reader_validate() says so. */
 struct ring_view {
         struct layout_slot *slot;
+        uint32_t index; /* of the slot */
         const void *payload;
         uint64_t sequence;
         uint64_t publish_time_ns;
@@ -162,6 +168,19 @@ void ring_reader_accept(struct ring_reader *reader,
                         const struct ring_view *view,
                         struct slipring_sample *ret_sample);
 void ring_reader_refuse(struct ring_reader *reader, const struct ring_view *view);
+
+/*
+ * ring_reader_revoke() - count a message that was delivered, and then found not whole, as missed
+ */
+void ring_reader_revoke(struct ring_reader *reader);
+
+/*
+ * ring_reader_placed() - is a message that was found still in the place where it was found?
+ * @view:       of a ring with places
+ *
+ * While it is, its slot is not written.
+ */
+bool ring_reader_placed(const struct ring *ring, const struct ring_view *view);
 
 /*
  * ring_rate_hz() - rate over the newest samples that the ring holds, at most 64

@@ -25,6 +25,7 @@ struct segment_expect {
         uid_t uid;
         gid_t gid; /* (gid_t) -1: any */
         unsigned mode;
+        uint32_t semaphores; /* of a claim's set; 0: one */
 };
 
 /*

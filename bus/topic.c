@@ -130,12 +130,33 @@ struct segment_expect topic_expect_lock(const struct layout_entry *entry, const 
         return expect;
 }
 
+struct segment_expect topic_expect_control(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->pin_key;
+        expect.id = entry->pin_id;
+        expect.bytes = layout_pins_bytes(entry->pins);
+        expect.mode = topic_board_mode(entry->mode);
+        return expect;
+}
+
+struct segment_expect topic_expect_pin_claim(const struct layout_entry *entry, const char *what) {
+        struct segment_expect expect = expect_of(entry, what);
+
+        expect.key = entry->pin_claim_key;
+        expect.id = entry->pin_claim_id;
+        expect.semaphores = entry->pins;
+        expect.mode = topic_board_mode(entry->mode);
+        return expect;
+}
+
 static bool agrees(const struct layout_entry *entry, const struct header *header) {
         const struct layout_header *copy = header->copy;
 
         return entry->depth == copy->depth && entry->payload_bytes == copy->payload_bytes &&
-               entry->waiters == copy->waiters && entry->deadline_ns == copy->deadline_ns &&
-               entry->generation == copy->generation && entry->publishers == copy->publishers &&
+               entry->waiters == copy->waiters && entry->pins == copy->pins &&
+               entry->deadline_ns == copy->deadline_ns && entry->generation == copy->generation &&
+               entry->publishers == copy->publishers &&
                memcmp(entry->identity, copy->identity, sizeof(entry->identity)) == 0 &&
                strcmp(entry->name, header->topic_name) == 0 &&
                strcmp(entry->type_name, header->type.name) == 0;
@@ -217,6 +238,28 @@ static int attach_lock(struct topic *topic,
         return r;
 }
 
+static int attach_pins(struct topic *topic,
+                       const struct layout_entry *entry,
+                       const char *what,
+                       struct slipring_error *reterr) {
+        struct segment_expect expect = topic_expect_control(entry, what);
+        int r;
+
+        /* As the header says, whose geometry was checked. */
+        if (entry->pins == 0) {
+                return 0;
+        }
+        r = segment_attach(&topic->control, &expect, true, reterr);
+        if (r < 0) {
+                return r;
+        }
+        segment_prefault(&topic->control, true);
+        topic->pins.lines = topic->control.address;
+        topic->pins.count = entry->pins;
+        expect = topic_expect_pin_claim(entry, what);
+        return claim_find(&topic->pins.claim_id, &expect, reterr);
+}
+
 int topic_attach(struct topic *ret_topic,
                  const struct layout_entry *entry,
                  bool writable,
@@ -236,6 +279,9 @@ int topic_attach(struct topic *ret_topic,
                 r = attach_lock(&topic, entry, what, reterr);
         }
         if (r == 0) {
+                r = attach_pins(&topic, entry, what, reterr);
+        }
+        if (r == 0) {
                 expect = topic_expect_claim(entry, what);
                 r = claim_find(&topic.claim_id, &expect, reterr);
         }
@@ -252,6 +298,8 @@ void topic_detach(struct topic *topic) {
         segment_detach(&topic->data);
         segment_detach(&topic->board);
         segment_detach(&topic->lock);
+        segment_detach(&topic->control);
+        topic->pins = (struct pins){0};
         header_free(&topic->header);
         topic->claim_id = -1;
 }

@@ -2,16 +2,19 @@
 #define SLIPRING_BUS_TOPIC_H
 
 #include "bus/directory.h"
+#include "bus/pins.h"
 
 /* A topic that a client has attached. */
 struct topic {
         struct layout_entry entry; /* as the directory had it */
         struct segment data;
         struct segment board;
-        struct segment lock; /* of a shared topic, for who may publish */
+        struct segment lock;    /* of a shared topic, for who may publish */
+        struct segment control; /* the pin lines, of a topic with pins */
         struct header header;
         struct ring ring;
         _Atomic uint32_t *asleep;
+        struct pins pins;
         int claim_id;
 };
 
@@ -19,6 +22,7 @@ struct topic {
         ((struct topic){.data = SEGMENT_NONE,                                                      \
                         .board = SEGMENT_NONE,                                                     \
                         .lock = SEGMENT_NONE,                                                      \
+                        .control = SEGMENT_NONE,                                                   \
                         .claim_id = -1})
 
 /*
@@ -40,17 +44,20 @@ int topic_attach(struct topic *ret_topic,
 void topic_detach(struct topic *topic);
 
 /*
- * topic_expect_data(), topic_expect_claim(), topic_expect_board(), topic_expect_lock() - what the
- * kernel must say of an entry's objects
+ * topic_expect_data(), topic_expect_claim(), topic_expect_board(), topic_expect_lock(),
+ * topic_expect_control(), topic_expect_pin_claim() - what the kernel must say of an entry's objects
  * @what:       for messages; kept
  */
 struct segment_expect topic_expect_data(const struct layout_entry *entry, const char *what);
 struct segment_expect topic_expect_claim(const struct layout_entry *entry, const char *what);
 struct segment_expect topic_expect_board(const struct layout_entry *entry, const char *what);
 struct segment_expect topic_expect_lock(const struct layout_entry *entry, const char *what);
+struct segment_expect topic_expect_control(const struct layout_entry *entry, const char *what);
+struct segment_expect topic_expect_pin_claim(const struct layout_entry *entry, const char *what);
 
 /*
- * topic_board_mode() - the mode of the wake board of an access class: all who may read may write
+ * topic_board_mode() - the mode of the wake board of an access class, and of its topics' pins: all
+ * who may read may write
  */
 unsigned topic_board_mode(unsigned mode);
 

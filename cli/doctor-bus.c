@@ -145,9 +145,11 @@ static bool list_next(FILE *list, struct listed *listed) {
 /* Does any entry of the bus name that segment? */
 static bool view_names(const struct view *view, int id) {
         for (uint32_t i = 0; i < view->table.count; i++) {
-                if (view->table.entries[i].data_id == id || view->table.entries[i].board_id == id ||
-                    (topic_is_shared(&view->table.entries[i]) &&
-                     view->table.entries[i].lock_id == id)) {
+                const struct layout_entry *entry = &view->table.entries[i];
+
+                if (entry->data_id == id || entry->board_id == id ||
+                    (topic_is_shared(entry) && entry->lock_id == id) ||
+                    (entry->pins && entry->pin_id == id)) {
                         return true;
                 }
         }

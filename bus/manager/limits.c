@@ -76,6 +76,11 @@ static struct demand demand_of(const struct topic_spec *specs, size_t count) {
                         demand.segments++;
                         demand.bytes += LAYOUT_LOCK_BYTES;
                 }
+                if (specs[i].pins) {
+                        demand.segments++;
+                        demand.semaphores++;
+                        demand.bytes += layout_pins_bytes(specs[i].pins);
+                }
                 for (j = 0; j < i && !same_class(&specs[i], &specs[j]); j++) {
                 }
                 if (j == i) {

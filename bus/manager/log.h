@@ -17,8 +17,8 @@
  *   PRIORITY           as in syslog(3)
  *   SLIPRING_BUS       the bus, once it is known
  *   SLIPRING_EVENT     started, stopped, removed_bus, created, adopted, replaced, described,
- *                      removed, publisher, publisher_gone, stale, fresh, loosened, reload,
- *                      reload_failed, schema, warning, error
+ *                      removed, publisher, publisher_gone, pins_reclaimed, stale, fresh, loosened,
+ *                      reload, reload_failed, schema, warning, error
  *   SLIPRING_TOPIC     for events of one topic
  *   SLIPRING_PID       publisher and publisher_gone: who
  */

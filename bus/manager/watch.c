@@ -221,6 +221,22 @@ static void age_look(struct watch_topic *topic,
         topic->due_ns = stale ? UINT64_MAX : overdue_ns;
 }
 
+/* What a dead subscriber pinned keeps nobody from anything; but it is not held any more. */
+static void pins_look(const struct registry *registry, size_t index, const struct log *log) {
+        const struct layout_entry *entry = registry_entry(registry, index);
+        const struct log_event event = {
+                .priority = LOG_INFO,
+                .name = "pins_reclaimed",
+                .topic = entry->name,
+        };
+        uint32_t count = entry->pins ? registry_reap_pins(registry, index) : 0;
+
+        if (count > 0) {
+                log_event(log, &event, "took back %u pin%s of subscribers that died", count,
+                          count == 1 ? "" : "s");
+        }
+}
+
 void watch_look(struct watch *watch, const struct registry *registry, const struct log *log) {
         uint64_t now_ns = slipring_now_ns();
         size_t i;
@@ -231,6 +247,7 @@ void watch_look(struct watch *watch, const struct registry *registry, const stru
         }
         for (i = 0; i < watch->count; i++) {
                 publisher_look(&watch->topics[i], registry_entry(registry, i), log, now_ns);
+                pins_look(registry, i, log);
                 if (watch->topics[i].due_ns == UINT64_MAX) {
                         age_look(&watch->topics[i], registry_entry(registry, i),
                                  registry_ring(registry, i), log, now_ns);

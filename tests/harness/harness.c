@@ -185,10 +185,14 @@ static size_t bus_keys(struct bus *bus, key_t *keys, size_t capacity) {
         for (i = 0; i < registry_count(bus->registry); i++) {
                 const struct layout_entry *entry = registry_entry(bus->registry, i);
 
-                assert_true(count + 3 <= capacity);
+                assert_true(count + 5 <= capacity);
                 keys[count++] = entry->data_key;
                 keys[count++] = entry->claim_key;
                 keys[count++] = entry->board_key;
+                if (entry->pins) {
+                        keys[count++] = entry->pin_key;
+                        keys[count++] = entry->pin_claim_key;
+                }
         }
         return count;
 }
