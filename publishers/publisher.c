@@ -22,6 +22,7 @@
 struct slipring_publisher {
         struct ring_writer writer;
         struct shared shared; /* its words are NULL where this is the only publisher */
+        struct pins_writer pins; /* where the topic has any */
         uint32_t payload_bytes;
         uint32_t cookie;
         struct topic topic;
@@ -221,6 +222,10 @@ static int adopt(struct slipring_publisher *publisher,
                 .words = topic->lock.address,
                 .timeout_ns = publisher->lock_timeout_ns,
         };
+        struct pins_writer pins = {
+                .lines = topic->pins.lines,
+                .count = topic->pins.count,
+        };
         struct ring_range *pads = NULL;
         size_t pad_count = 0;
         int r = 0;
@@ -235,6 +240,7 @@ static int adopt(struct slipring_publisher *publisher,
                 .asleep = topic->asleep,
                 .pads = pads,
                 .pad_count = pad_count,
+                .pins = &pins,
         };
         if (shared.words) {
                 shared.lock.word = &shared.words->word;
@@ -252,7 +258,9 @@ static int adopt(struct slipring_publisher *publisher,
         publisher->topic = *topic;
         publisher->payload_bytes = topic->entry.payload_bytes;
         publisher->shared = shared;
+        publisher->pins = pins;
         publisher->writer = writer;
+        publisher->writer.pins = &publisher->pins;
         return 0;
 }
 

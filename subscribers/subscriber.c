@@ -27,7 +27,8 @@ static int check_options(const char *topic,
         if (r < 0) {
                 return r;
         }
-        if (options->size != sizeof(*options)) {
+        if (options->size != sizeof(*options) &&
+            options->size != offsetof(struct slipring_subscriber_options, pins)) {
                 return error_set(reterr, -EINVAL,
                                  "slipring_subscriber_options.size is %u instead of %zu: set it to "
                                  "sizeof, and build against this library's headers",
@@ -44,6 +45,94 @@ static int check_options(const char *topic,
                 return error_set(reterr, -EINVAL, "'%.80s...' is no bus name", options->bus);
         }
         return options->type ? type_check(options->type, reterr) : 0;
+}
+
+/* --- pins --- */
+
+static struct hold *holds_free(struct hold *holds, uint32_t count, const struct pins *pins) {
+        uint32_t i;
+
+        for (i = 0; holds && i < count; i++) {
+                pin_release(&holds[i].pin, pins);
+        }
+        free(holds);
+        return NULL;
+}
+
+/* Own as many lines of a topic. */
+static int holds_acquire(struct hold **ret_holds,
+                         uint32_t count,
+                         const struct topic *topic,
+                         struct slipring_error *reterr) {
+        struct hold *holds;
+        uint32_t i;
+        int r = count > topic->pins.count ? -ENOBUFS : 0;
+
+        /* One more than needed: calloc(3) may return NULL for none. */
+        holds = r == 0 ? calloc(count + 1u, sizeof(*holds)) : NULL;
+        if (r == 0 && !holds) {
+                return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic->entry.name);
+        }
+        for (i = 0; r == 0 && i < count; i++) {
+                r = pin_acquire(&holds[i].pin, &topic->pins);
+        }
+        if (r < 0) {
+                holds_free(holds, count, &topic->pins);
+                return error_set(reterr, r,
+                                 r == -ENOBUFS ? "topic '%s': %u of its %u pins are not free; "
+                                                 "raise 'pins' in the schema"
+                                               : "topic '%s': cannot claim %u of its %u pins",
+                                 topic->entry.name, count, topic->entry.pins);
+        }
+        *ret_holds = holds;
+        return 0;
+}
+
+static struct hold *hold_find(const struct slipring_subscriber *subscriber, const void *payload) {
+        uint32_t i;
+
+        for (i = 0; i < subscriber->hold_count; i++) {
+                if (subscriber->holds[i].pin.held == (payload != NULL) &&
+                    (!payload || subscriber->holds[i].view.payload == payload)) {
+                        return &subscriber->holds[i];
+                }
+        }
+        return NULL;
+}
+
+static bool holds_any(const struct slipring_subscriber *subscriber) {
+        uint32_t i;
+
+        for (i = 0; i < subscriber->hold_count; i++) {
+                if (subscriber->holds[i].pin.held) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* --- opening --- */
+
+/* Attach and own the lines; a topic that is replaced in between is looked up again. */
+static int attach(struct topic *ret_topic,
+                  struct hold **ret_holds,
+                  struct slipring_subscriber *subscriber,
+                  const struct topic_request *request,
+                  struct slipring_error *reterr) {
+        int r;
+
+        do {
+                r = topic_open(ret_topic, &subscriber->directory, request, reterr);
+                if (r < 0) {
+                        return r;
+                }
+                segment_prefault(&ret_topic->data, false);
+                r = holds_acquire(ret_holds, subscriber->hold_count, ret_topic, reterr);
+                if (r < 0) {
+                        topic_detach(ret_topic);
+                }
+        } while (r == -EIDRM);
+        return r;
 }
 
 static void adopt(struct slipring_subscriber *subscriber, const struct topic *topic) {
@@ -85,7 +174,10 @@ int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
                 .deadline_ns = options->deadline_ns,
                 .not_id = -1,
         };
-        r = topic_open(&topic, &subscriber->directory, &request, reterr);
+        if (options->size == sizeof(*options)) {
+                subscriber->hold_count = options->pins;
+        }
+        r = attach(&topic, &subscriber->holds, subscriber, &request, reterr);
         if (r < 0) {
                 slipring_subscriber_close(subscriber);
                 return r;
@@ -95,7 +187,6 @@ int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
                 directory_full_name(&subscriber->directory, subscriber->bus,
                                     sizeof(subscriber->bus));
         }
-        segment_prefault(&topic.data, false);
         adopt(subscriber, &topic);
         subscriber->reader.ring = topic.ring;
         ring_reader_start(&subscriber->reader, options->start);
@@ -237,6 +328,63 @@ int slipring_subscriber_release(struct slipring_subscriber *subscriber) {
                 ring_reader_refuse(&subscriber->reader, &subscriber->view);
         }
         end(subscriber);
+        return whole ? 0 : -ESTALE;
+}
+
+static int
+pin(struct slipring_subscriber *subscriber, bool newest, struct slipring_sample *ret_sample) {
+        int tries = newest ? RING_TRIES_NEWEST : RING_TRIES_NEXT, r;
+        struct hold *hold;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return r;
+        }
+        hold = hold_find(subscriber, NULL);
+        if (!hold) {
+                return -ENOBUFS;
+        }
+        while ((r = find(subscriber, newest, &hold->view, &tries)) == 1) {
+                if (pin_hold(&hold->pin, &subscriber->reader.ring, &hold->view)) {
+                        ring_reader_accept(&subscriber->reader, &hold->view, ret_sample);
+                        ret_sample->payload = hold->view.payload;
+                        break;
+                }
+                if (!newest) {
+                        ring_reader_refuse(&subscriber->reader, &hold->view);
+                }
+        }
+        end(subscriber);
+        return r;
+}
+
+int slipring_subscriber_pin(struct slipring_subscriber *subscriber,
+                            struct slipring_sample *ret_sample) {
+        return pin(subscriber, false, ret_sample);
+}
+
+int slipring_subscriber_pin_newest(struct slipring_subscriber *subscriber,
+                                   struct slipring_sample *ret_sample) {
+        return pin(subscriber, true, ret_sample);
+}
+
+int slipring_subscriber_unpin(struct slipring_subscriber *subscriber, const void *payload) {
+        struct hold *hold;
+        bool whole;
+
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        hold = payload ? hold_find(subscriber, payload) : NULL;
+        if (!hold) {
+                return -EINVAL;
+        }
+        /* Before the slot is anybody's again. */
+        whole = ring_reader_validate(&hold->view);
+        pin_drop(&hold->pin);
+        if (!whole) {
+                ring_reader_revoke(&subscriber->reader);
+        }
         return whole ? 0 : -ESTALE;
 }
 
@@ -386,6 +534,10 @@ int slipring_subscriber_info(struct slipring_subscriber *subscriber,
                 .depth = ring->depth,
                 .attached = segment_attached(&subscriber->topic.data),
                 .retired = ring_retired(ring),
+                .pins = subscriber->topic.pins.count,
+                .pinned = pins_held(&subscriber->topic.pins),
+                /* relaxed: a statistic. */
+                .pin_broken = atomic_load_explicit(&ring->words->pin_broken, memory_order_relaxed),
         };
         ret_info->stale = ret_info->deadline_ns && ret_info->age_ns > ret_info->deadline_ns;
         return 0;
@@ -399,14 +551,19 @@ int slipring_subscriber_move(struct slipring_subscriber *subscriber,
                              uint64_t deadline_ns,
                              struct slipring_error *reterr) {
         struct topic_request request;
+        struct hold *holds = NULL;
         struct topic topic;
         int r;
 
         r = begin(subscriber);
+        if (r == 0 && holds_any(subscriber)) {
+                r = -EBUSY;
+        }
         if (r < 0) {
                 return error_set(reterr, r,
                                  r == -ECHILD ? "the handle belongs to the parent process"
-                                              : "a view is borrowed: release it first");
+                                              : "a view is borrowed or a sample pinned: "
+                                                "release it first");
         }
         request = (struct topic_request){
                 .bus = *subscriber->bus ? subscriber->bus : NULL,
@@ -415,15 +572,16 @@ int slipring_subscriber_move(struct slipring_subscriber *subscriber,
                 .deadline_ns = deadline_ns,
                 .not_id = subscriber->topic.data.id,
         };
-        r = topic_open(&topic, &subscriber->directory, &request, reterr);
+        r = attach(&topic, &holds, subscriber, &request, reterr);
         if (r < 0) {
                 return r;
         }
-        segment_prefault(&topic.data, false);
         if (subscriber->watch) {
                 watch_disarm(subscriber->watch);
         }
         ring_reader_move(&subscriber->reader, &topic.ring);
+        holds_free(subscriber->holds, subscriber->hold_count, &subscriber->topic.pins);
+        subscriber->holds = holds;
         topic_detach(&subscriber->topic);
         adopt(subscriber, &topic);
         end(subscriber);
@@ -438,6 +596,8 @@ struct slipring_subscriber *slipring_subscriber_close(struct slipring_subscriber
                 if (subscriber->watch) {
                         watch_remove(subscriber->watch);
                 }
+                subscriber->holds = holds_free(subscriber->holds, subscriber->hold_count,
+                                               &subscriber->topic.pins);
                 topic_detach(&subscriber->topic);
                 directory_detach(&subscriber->directory);
         } else {
@@ -447,6 +607,7 @@ struct slipring_subscriber *slipring_subscriber_close(struct slipring_subscriber
                 header_free(&subscriber->topic.header);
                 header_free(&subscriber->directory.header);
         }
+        free(subscriber->holds);
         free(subscriber);
         return NULL;
 }

@@ -7,6 +7,12 @@
 
 struct watch;
 
+/* A pin line of this handle's, and what it holds. */
+struct hold {
+        struct pin pin;
+        struct ring_view view;
+};
+
 struct slipring_subscriber {
         struct ring_reader reader;
         uint32_t payload_bytes;
@@ -14,9 +20,11 @@ struct slipring_subscriber {
         _Atomic uint32_t *asleep;
         bool borrowed;
         struct ring_view view; /* while borrowed */
-        struct watch *watch;   /* in a wait set; NULL: in none */
-        bool no_waitv;         /* futex_waitv(2) is disabled by the environment */
-        size_t turn;           /* wait_any: the handle to look at first */
+        struct hold *holds;
+        uint32_t hold_count;
+        struct watch *watch; /* in a wait set; NULL: in none */
+        bool no_waitv;       /* futex_waitv(2) is disabled by the environment */
+        size_t turn;         /* wait_any: the handle to look at first */
         struct topic topic;
         struct directory directory;
         const struct slipring_type *type;

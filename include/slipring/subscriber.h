@@ -7,6 +7,7 @@
  *     open -> wait -> take ... -> close                each sample in order, as a copy
  *     open -> take_newest ... -> close                 a controller that wants the present only
  *     open -> wait -> borrow -> read -> release        in place, without a copy
+ *     open -> wait -> pin -> read ... -> unpin         in place, and sure not to be overwritten
  *
  * A subscriber never writes to a topic's segment and cannot slow or block its publisher. Each
  * sample is either delivered or counted as missed, exactly. A handle belongs to one thread at a
@@ -57,6 +58,9 @@ enum slipring_start {
  *                      kept by the handle
  * @deadline_ns:        wait for a bus or topic that is not there yet until this absolute
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
+ * @pins:               samples that this handle may have pinned at once, out of the topic's budget
+ *                      ('pins' in the schema); 0 for none
+ * @reserved:           0
  */
 struct slipring_subscriber_options {
         uint32_t size;
@@ -64,6 +68,8 @@ struct slipring_subscriber_options {
         const char *bus;
         const struct slipring_type *type;
         uint64_t deadline_ns;
+        uint32_t pins;
+        uint32_t reserved;
 };
 
 /**
@@ -83,6 +89,9 @@ struct slipring_subscriber_options {
  * @attached:           attachments of the topic's segment, one a handle, the manager's included
  * @stale:              the topic has a deadline and no sample younger than it
  * @retired:            the topic was retired
+ * @pins:               samples that all subscribers together may have pinned
+ * @pinned:             samples that they have pinned now
+ * @pin_broken:         times that the publisher found no slot free of pins and took one
  */
 struct slipring_subscriber_info {
         uint64_t sequence;
@@ -99,6 +108,9 @@ struct slipring_subscriber_info {
         uint32_t attached;
         bool stale;
         bool retired;
+        uint32_t pins;
+        uint32_t pinned;
+        uint64_t pin_broken;
 };
 
 /**
@@ -119,6 +131,8 @@ struct slipring_subscriber_info {
  *         -EBADMSG if shared memory contradicts itself,
  *         -EINVAL for a malformed name or option, -EINTR if a signal handler ran while waiting,
  *         -EMFILE or -ENFILE if no descriptor is free to look for the bus, -EIO if that look fails,
+ *         -ENOBUFS if as many of the topic's pins are not free as @options asks for,
+ *         -ENOSPC if the kernel has no room for the pins' undo records,
  *         -ENOMEM if the machine's limits forbid it.
  * Context: Setup only: allocates, makes system calls and, with a deadline, sleeps.
  */
@@ -205,6 +219,59 @@ int slipring_subscriber_borrow_newest(struct slipring_subscriber *subscriber,
 SLIPRING_MUST_CHECK int slipring_subscriber_release(struct slipring_subscriber *subscriber);
 
 /**
+ * slipring_subscriber_pin() - hold the next sample in place
+ * @subscriber:         subscriber handle, opened with pins
+ * @ret_sample:         set if there is a sample; its payload lies in the ring
+ *
+ * The publisher does not overwrite a pinned sample: the payload may be read as plain memory, for as
+ * long as it takes, and by other threads of this process too, until slipring_subscriber_unpin().
+ * Meanwhile the handle takes, borrows, waits and pins as ever, up to as many pins as it was opened
+ * with; each of those is set aside for it, so that another subscriber cannot use it up. A pinned
+ * sample counts as delivered. It stays whole also when the topic is retired, but the handle cannot
+ * move then before it is unpinned.
+ *
+ * Return: 1 with a sample, 0 if there is nothing new, -ENOBUFS if all pins of the handle are in use
+ *         (or it has none), -EAGAIN if the publisher overtook 64 attempts in a row (all counted as
+ *         missed), -EIDRM if the topic was retired and all it still held was delivered,
+ *         -EBUSY while a view is borrowed, -EBADMSG if the segment is corrupt, -ECHILD in a forked
+ *         child.
+ * Context: RT-safe: as slipring_subscriber_take().
+ */
+int slipring_subscriber_pin(struct slipring_subscriber *subscriber,
+                            struct slipring_sample *ret_sample);
+
+/**
+ * slipring_subscriber_pin_newest() - hold the newest sample in place
+ * @subscriber:         subscriber handle, opened with pins
+ * @ret_sample:         set if there is a sample; its payload lies in the ring
+ *
+ * Samples passed over count as missed.
+ *
+ * Return: 1 with a sample that this handle has not delivered yet, 0 if there is none,
+ *         -EAGAIN if the publisher overtook three attempts in a row, else as
+ *         slipring_subscriber_pin().
+ * Context: RT-safe: as slipring_subscriber_take().
+ */
+int slipring_subscriber_pin_newest(struct slipring_subscriber *subscriber,
+                                   struct slipring_sample *ret_sample);
+
+/**
+ * slipring_subscriber_unpin() - let go of a pinned sample
+ * @subscriber:         subscriber handle
+ * @payload:            the payload of the sample, as pinning set it
+ *
+ * Nothing of the sample may be read afterwards.
+ *
+ * Return: 0 if it stayed as it was, -ESTALE if it was overwritten all the same: another process
+ *         that may subscribe has tampered with the topic's pins (the sample counts as missed
+ *         then, not as delivered), -EINVAL if nothing with that payload is pinned, -ECHILD in a
+ *         forked child.
+ * Context: RT-safe: wait-free, no system call.
+ */
+SLIPRING_MUST_CHECK int slipring_subscriber_unpin(struct slipring_subscriber *subscriber,
+                                                  const void *payload);
+
+/**
  * slipring_subscriber_wait() - sleep until the topic moves or a deadline passes
  * @subscriber:         subscriber handle
  * @deadline_ns:        absolute CLOCK_MONOTONIC time, SLIPRING_FOREVER to wait without end
@@ -267,8 +334,8 @@ const struct slipring_type *slipring_subscriber_type(const struct slipring_subsc
  * the handle stays as it is.
  *
  * Return: 0 on success, -ENOENT if the topic (or the bus) is gone for good, -EBADMSG if the
- *         directory still lists the segment this handle has, -EBUSY while a view is borrowed, else
- *         as slipring_subscriber_open().
+ *         directory still lists the segment this handle has, -EBUSY while a view is borrowed or a
+ *         sample pinned, else as slipring_subscriber_open().
  * Context: Setup only: as slipring_subscriber_open().
  */
 int slipring_subscriber_move(struct slipring_subscriber *subscriber,
@@ -279,7 +346,7 @@ int slipring_subscriber_move(struct slipring_subscriber *subscriber,
  * slipring_subscriber_close() - detach
  * @subscriber:         subscriber handle, or NULL
  *
- * Leaves its wait set, if it is in one.
+ * Leaves its wait set, if it is in one, and gives up its pins.
  *
  * Return: NULL, to be assigned to the caller's pointer.
  * Context: Setup only: frees memory and makes system calls.
