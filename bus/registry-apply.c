@@ -142,7 +142,8 @@ static bool spec_in_range(const struct topic_spec *spec) {
                spec->waiters > 0 && strlen(spec->name) <= SLIPRING_TOPIC_NAME_MAX &&
                spec->pins <= LAYOUT_PINS_MAX &&
                (spec->pins == 0 ||
-                layout_slot_count(spec->depth, spec->pins) <= LAYOUT_PLACE_SLOTS);
+                (layout_slot_count(spec->depth, spec->pins) <= LAYOUT_PLACE_SLOTS &&
+                 spec->publishers == LAYOUT_PUBLISHERS_EXCLUSIVE));
 }
 
 static int check_specs(const struct change *change, struct slipring_error *reterr) {
@@ -162,7 +163,7 @@ static int check_specs(const struct change *change, struct slipring_error *reter
                 if (!spec_in_range(&change->specs[i])) {
                         r = error_set(reterr, -EINVAL,
                                       "topic '%.200s': depth, waiters, pins or name is out "
-                                      "of range",
+                                      "of range, or pins are shared",
                                       change->specs[i].name);
                 }
         }

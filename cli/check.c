@@ -25,6 +25,16 @@ static bool anybody_may_read(const struct schema_topic *topic) {
         return topic->mode & 0004;
 }
 
+static uint32_t slot_count(const struct schema_topic *topic) {
+        return topic->depth + (topic->pins ? topic->pins + 1 : 0);
+}
+
+/* Of a topic's segment, how much is there for its pins. */
+static uint64_t pinned_bytes(const struct schema_topic *topic) {
+        return topic->segment_bytes -
+               schema_segment_bytes(topic->type, topic->name, topic->depth, 0);
+}
+
 /*
  * For people
  */
@@ -70,6 +80,24 @@ static void total_cells(struct table *table, const struct schema *schema) {
         table_cell(table, "%s%s", complete ? "" : "> ", cli_rate(rate, total));
         table_cell(table, "%s", "");
         table_cell(table, "%s", "");
+}
+
+/* What pins cost: the slots are part of the topic's memory, the lines are a segment besides. */
+static void pins_print(const struct schema *schema) {
+        char slots[32], lines[32];
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                const struct schema_topic *topic = &schema->topics[i];
+
+                if (topic->pins > 0) {
+                        printf("topic '%s': %u pin%s take%s %u of its %u slots, %s, and %s "
+                               "besides\n",
+                               topic->name, topic->pins, topic->pins == 1 ? "" : "s",
+                               topic->pins == 1 ? "s" : "", topic->pins + 1, slot_count(topic),
+                               cli_size(slots, pinned_bytes(topic)),
+                               cli_size(lines, schema_pins_bytes(topic->pins)));
+                }
+        }
 }
 
 static void notes_print(const struct schema *schema) {
@@ -150,6 +178,7 @@ static void schema_print(const struct cli *cli, const struct schema *schema) {
         table_print(&table, stdout, cli->colour);
         table_free(&table);
         notes_print(schema);
+        pins_print(schema);
         putchar('\n');
         shares_print(schema);
 }
@@ -194,7 +223,10 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_text(json, "identity", identity);
         json_unsigned(json, "payload_bytes", topic->type->payload_bytes);
         json_unsigned(json, "depth", topic->depth);
+        json_unsigned(json, "pins", topic->pins);
+        json_unsigned(json, "slots", slot_count(topic));
         json_unsigned(json, "segment_bytes", topic->segment_bytes);
+        json_unsigned(json, "pins_bytes", schema_pins_bytes(topic->pins));
         if (topic->rate_hz > 0) {
                 json_real(json, "rate_hz", topic->rate_hz);
                 json_real(json, "bandwidth_bytes_per_s", bandwidth(topic));

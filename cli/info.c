@@ -150,11 +150,26 @@ static void print_publisher(const struct info *info) {
         }
 }
 
+static void print_pins(const struct info *info) {
+        printf("Pins: %" PRIu32, info->entry->pins);
+        if (info->r == 0) {
+                printf(", %" PRIu32 " held, %" PRIu64 " broken", info->look.pinned,
+                       info->look.pin_broken);
+        }
+        putchar('\n');
+}
+
 static void print_memory(const struct info *info) {
         const struct layout_entry *entry = info->entry;
         char text[32];
 
-        printf("Depth: %" PRIu32 " slots\n", entry->depth);
+        if (entry->pins) {
+                printf("Depth: %" PRIu32 " samples in %" PRIu32 " slots\n", entry->depth,
+                       layout_slot_count(entry->depth, entry->pins));
+                print_pins(info);
+        } else {
+                printf("Depth: %" PRIu32 " slots\n", entry->depth);
+        }
         printf("Payload: %" PRIu32 " bytes\n", entry->payload_bytes);
         printf("Segment: %" PRIu64 " bytes (%s), key 0x%08x, id %d\n", entry->segment_bytes,
                cli_size(text, entry->segment_bytes), (unsigned) entry->data_key, entry->data_id);
@@ -216,6 +231,8 @@ static void json_look(const struct info *info, struct json *json) {
         json_unsigned(json, "epoch", info->look.epoch);
         json_unsigned(json, "wakeups", info->look.wakeups);
         json_unsigned(json, "attached", info->look.attached);
+        json_unsigned(json, "pinned", info->look.pinned);
+        json_unsigned(json, "pin_broken", info->look.pin_broken);
         json_open(json, "fields", '[');
         fields_walk(&info->topic.header.type, field_json, json);
         json_close(json);
@@ -240,6 +257,7 @@ static void print_json(const struct info *info) {
         json_real(&json, "nominal_rate_hz", entry->rate_hz);
         json_unsigned(&json, "deadline_ns", entry->deadline_ns);
         json_unsigned(&json, "depth", entry->depth);
+        json_unsigned(&json, "pins", entry->pins);
         json_unsigned(&json, "payload_bytes", entry->payload_bytes);
         json_unsigned(&json, "segment_bytes", entry->segment_bytes);
         json_integer(&json, "segment_key", entry->data_key);

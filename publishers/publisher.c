@@ -21,7 +21,7 @@
 
 struct slipring_publisher {
         struct ring_writer writer;
-        struct shared shared; /* its words are NULL where this is the only publisher */
+        struct shared shared;    /* its words are NULL where this is the only publisher */
         struct pins_writer pins; /* where the topic has any */
         uint32_t payload_bytes;
         uint32_t cookie;

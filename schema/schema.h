@@ -34,6 +34,8 @@ struct schema_definition;
 #define SCHEMA_TOPICS_MAX 2000u
 #define SCHEMA_DEPTH_MIN 2u
 #define SCHEMA_DEPTH_MAX 65536u
+#define SCHEMA_PINS_MAX 256u
+#define SCHEMA_PINNED_SLOTS_MAX 1024u
 #define SCHEMA_DEPTH_DEFAULT 8u
 
 /**
@@ -56,7 +58,8 @@ struct schema_options {
  * @column:             from 1
  * @type:               its message type
  * @definition:         the same with what only generators need (schema/definition.h)
- * @depth:              slots in the ring
+ * @depth:              samples that are kept: slots in the ring, where there are no pins
+ * @pins:               samples that subscribers may hold besides, 0 for none
  * @rate_hz:            nominal rate, 0 for none
  * @deadline_ns:        age from which it is stale, 0 for never
  * @owner:              user who may publish
@@ -77,6 +80,7 @@ struct schema_topic {
         const struct slipring_type *type;
         const struct schema_definition *definition;
         uint32_t depth;
+        uint32_t pins;
         double rate_hz;
         uint64_t deadline_ns;
         uid_t owner;
@@ -100,7 +104,7 @@ struct schema_topic {
  *                      types that it uses
  * @definition_count:   how many
  * @total_bytes:        shared memory of all topics
- * @segment_count:      segments of the bus: topics, locks of shared ones, wake boards, directory
+ * @segment_count:      segments of the bus: topics, their locks and pins, wake boards, directory
  * @machine:            the limits that it was checked against
  */
 struct schema {
@@ -167,13 +171,27 @@ static inline void schema_freep(struct schema **schema) {
  * schema_segment_bytes() - shared memory that a topic takes
  * @type:       its type
  * @name:       the topic's name
- * @depth:      slots in its ring
+ * @depth:      samples that its ring keeps
+ * @pins:       samples that may be held besides
  *
  * What header_segment_bytes() of the medium says, which this room may not call; a test compares
  * the two.
  *
  * Return: bytes, rounded up to pages.
  */
-uint64_t schema_segment_bytes(const struct slipring_type *type, const char *name, uint32_t depth);
+uint64_t schema_segment_bytes(const struct slipring_type *type,
+                              const char *name,
+                              uint32_t depth,
+                              uint32_t pins);
+
+/**
+ * schema_pins_bytes() - shared memory that a topic takes besides, for the lines of its pins
+ * @pins:       how many
+ *
+ * What layout_pins_bytes() of the medium says.
+ *
+ * Return: bytes, rounded up to pages.
+ */
+uint64_t schema_pins_bytes(uint32_t pins);
 
 #endif

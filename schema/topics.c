@@ -21,6 +21,10 @@
 #define WORDS_BYTES 256u
 #define SLOT_BYTES 64u
 
+/* Of a topic with pins: where a kept sample is, and the line of a pin. */
+#define PLACE_BYTES 8u
+#define LINE_BYTES 64u
+
 /* Segments that a bus has besides its topics: the directory. Wake boards come on top. */
 #define OTHER_SEGMENTS 1u
 
@@ -32,8 +36,15 @@ static uint64_t string_bytes(const char *text) {
         return *text ? strlen(text) + 1 : 0;
 }
 
-uint64_t schema_segment_bytes(const struct slipring_type *type, const char *name, uint32_t depth) {
-        uint64_t strings = 1, header, slot;
+uint64_t schema_pins_bytes(uint32_t pins) {
+        return round_up((uint64_t) pins * LINE_BYTES, PAGE_BYTES);
+}
+
+uint64_t schema_segment_bytes(const struct slipring_type *type,
+                              const char *name,
+                              uint32_t depth,
+                              uint32_t pins) {
+        uint64_t strings = 1, header, slot, words = WORDS_BYTES, slots = depth;
 
         /* Strings follow each other; all empty ones are one byte at the start. */
         strings += string_bytes(name) + string_bytes(type->name) + string_bytes(type->text);
@@ -42,7 +53,11 @@ uint64_t schema_segment_bytes(const struct slipring_type *type, const char *name
         }
         header = HEADER_BYTES + FIELD_BYTES * (uint64_t) type->field_count + strings;
         slot = SLOT_BYTES + round_up(type->payload_bytes, SLOT_BYTES);
-        return round_up(round_up(header, PAGE_BYTES) + WORDS_BYTES + depth * slot, PAGE_BYTES);
+        if (pins > 0) {
+                words += round_up((uint64_t) depth * PLACE_BYTES, SLOT_BYTES);
+                slots += pins + 1;
+        }
+        return round_up(round_up(header, PAGE_BYTES) + words + slots * slot, PAGE_BYTES);
 }
 
 /*
@@ -152,6 +167,37 @@ static uint64_t product_divide_up(uint64_t a, uint64_t b, uint64_t divisor) {
                 remainder %= divisor;
         }
         return quotient + (remainder > 0);
+}
+
+static void
+pins_read(struct schema_topic *topic, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "pins");
+        bool negative = false;
+        uint64_t pins = 0;
+        int r;
+
+        if (!value || !value_is_number(loader, value, "pins")) {
+                return;
+        }
+        r = value_integer(value->text, &negative, &pins);
+        if (r == -EINVAL) {
+                loader_error(loader, value, "pins '%.64s' is not an integer", value->text);
+        } else if (r == -ERANGE || negative || pins > SCHEMA_PINS_MAX) {
+                loader_error(loader, value, "pins %.64s is out of range: from 0 (none) to %u",
+                             value->text, SCHEMA_PINS_MAX);
+        } else if (pins > 0 && topic->depth + pins + 1 > SCHEMA_PINNED_SLOTS_MAX) {
+                loader_error(loader, value,
+                             "a depth of %u and %u pins take %u slots, and a topic with pins has "
+                             "%u at most",
+                             topic->depth, (unsigned) pins, topic->depth + (unsigned) pins + 1,
+                             SCHEMA_PINNED_SLOTS_MAX);
+        } else if (pins > 0 && topic->shared) {
+                loader_error(loader, value,
+                             "pins need one publisher, who knows which slots are free, and "
+                             "'publishers: shared' has several");
+        } else {
+                topic->pins = (uint32_t) pins;
+        }
 }
 
 /* ceil(rate x history) + 1: with that many slots the oldest sample is at least as old as history
@@ -323,8 +369,8 @@ publishers_read(struct schema_topic *topic, struct loader *loader, const struct 
 static int
 topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
         static const char *const keys[] = {"type",     "fields", "description", "rate",
-                                           "deadline", "depth",  "history",     "owner",
-                                           "group",    "mode",   "publishers"};
+                                           "deadline", "depth",  "history",     "pins",
+                                           "owner",    "group",  "mode",        "publishers"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;
@@ -350,6 +396,7 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         depth_read(&topic->depth, loader, mapping);
         history_read(&topic->depth, loader, mapping, rate_uhz);
         publishers_read(topic, loader, mapping);
+        pins_read(topic, loader, mapping);
         return topic_read_access(loader, topic, mapping);
 }
 
@@ -519,12 +566,12 @@ static size_t topics_count_boards(const struct schema *schema) {
         return count;
 }
 
-/* A shared topic's lock is a segment of its own. */
-static size_t topics_count_locks(const struct schema *schema) {
+/* A shared topic's lock is a segment of its own, and so are the pins of a topic. */
+static size_t topics_count_control(const struct schema *schema) {
         size_t count = 0;
 
         for (size_t i = 0; i < schema->topic_count; i++) {
-                count += schema->topics[i].shared;
+                count += schema->topics[i].shared + (schema->topics[i].pins > 0);
         }
         return count;
 }
@@ -544,7 +591,7 @@ static void topics_check_total(struct loader *loader, const struct node *topics)
                              size_text(need, schema->total_bytes),
                              size_text(have, schema->machine.total_bytes_max));
         }
-        schema->segment_count = schema->topic_count + topics_count_locks(schema) +
+        schema->segment_count = schema->topic_count + topics_count_control(schema) +
                                 topics_count_boards(schema) + OTHER_SEGMENTS;
         if (schema->segment_count > schema->machine.segments_max) {
                 loader_error(loader, topics,
@@ -566,7 +613,8 @@ static int topic_finish(struct loader *loader, struct schema_topic *topic) {
                 return r;
         }
         topic->type = definition->type;
-        topic->segment_bytes = schema_segment_bytes(topic->type, topic->name, topic->depth);
+        topic->segment_bytes =
+                schema_segment_bytes(topic->type, topic->name, topic->depth, topic->pins);
         return 0;
 }
 
@@ -579,7 +627,8 @@ int topics_finish(struct loader *loader, const struct node *topics) {
         for (size_t i = 0; r == 0 && i < schema->topic_count; i++) {
                 r = topic_finish(loader, &schema->topics[i]);
                 fit = topic_check_size(loader, &schema->topics[i]) && fit;
-                schema->total_bytes += schema->topics[i].segment_bytes;
+                schema->total_bytes +=
+                        schema->topics[i].segment_bytes + schema_pins_bytes(schema->topics[i].pins);
         }
         if (r == 0 && fit) {
                 topics_check_total(loader, topics);

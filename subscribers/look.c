@@ -27,6 +27,9 @@ static void look(struct look *ret_look, const struct topic *topic) {
                 .rate_hz = ring_rate_hz(ring),
                 .publisher_pid = pid,
                 .publishers = publishers,
+                .pinned = pins_held(&topic->pins),
+                /* relaxed: a statistic. */
+                .pin_broken = atomic_load_explicit(&ring->words->pin_broken, memory_order_relaxed),
                 .attached = attached ? attached - 1 : 0,
                 .retired = ring_retired(ring),
         };

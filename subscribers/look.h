@@ -18,6 +18,8 @@ struct look {
         uint32_t publishers;
         uint32_t epoch;
         uint32_t attached; /* processes, this one not counted */
+        uint32_t pinned;   /* pins that are held now, of a topic with pins */
+        uint64_t pin_broken;
         bool stale;
         bool retired;
 };

@@ -8,6 +8,7 @@ static struct topic_spec spec_make(const struct schema_topic *topic) {
                 .description = topic->description,
                 .type = topic->type,
                 .depth = topic->depth,
+                .pins = topic->pins,
                 .waiters = LAYOUT_WAITERS_DEFAULT,
                 .publishers =
                         topic->shared ? LAYOUT_PUBLISHERS_SHARED : LAYOUT_PUBLISHERS_EXCLUSIVE,

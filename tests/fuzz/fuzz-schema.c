@@ -63,6 +63,9 @@ static void check_schema(const struct schema *schema) {
 
                 CHECK(topic->type && topic->owner_name && topic->group_name && topic->description);
                 CHECK(topic->depth >= SCHEMA_DEPTH_MIN && topic->depth <= SCHEMA_DEPTH_MAX);
+                CHECK(topic->pins <= SCHEMA_PINS_MAX);
+                CHECK(topic->pins == 0 ||
+                      topic->depth + topic->pins + 1 <= SCHEMA_PINNED_SLOTS_MAX);
                 CHECK(strlen(topic->name) <= SLIPRING_TOPIC_NAME_MAX);
                 check_type(topic->type);
         }

@@ -20,6 +20,8 @@
 _Static_assert(SCHEMA_TOPICS_MAX == LAYOUT_TOPICS_MAX, "topics");
 _Static_assert(SCHEMA_DEPTH_MIN == LAYOUT_DEPTH_MIN, "depth");
 _Static_assert(SCHEMA_DEPTH_MAX == LAYOUT_DEPTH_MAX, "depth");
+_Static_assert(SCHEMA_PINS_MAX == LAYOUT_PINS_MAX, "pins");
+_Static_assert(SCHEMA_PINNED_SLOTS_MAX == LAYOUT_PLACE_SLOTS, "pins");
 
 static struct topic_spec spec_of(const struct schema_topic *topic) {
         return (struct topic_spec){
@@ -27,6 +29,7 @@ static struct topic_spec spec_of(const struct schema_topic *topic) {
                 .description = topic->description,
                 .type = topic->type,
                 .depth = topic->depth,
+                .pins = topic->pins,
                 .waiters = LAYOUT_WAITERS_DEFAULT,
                 .rate_hz = topic->rate_hz,
                 .deadline_ns = topic->deadline_ns,
@@ -51,6 +54,7 @@ static void check_file(const char *path, size_t topics) {
                 struct topic_spec spec = spec_of(topic);
 
                 assert_int_equal(topic->segment_bytes, header_segment_bytes(&spec));
+                assert_int_equal(schema_pins_bytes(topic->pins), layout_pins_bytes(topic->pins));
                 assert_int_equal(type_check(topic->type, &error), 0);
                 assert_int_equal(type_compare(topic->type, topic->type, topic->name, &error), 0);
         }

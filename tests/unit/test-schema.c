@@ -153,6 +153,27 @@ static void test_owner_is_who_runs_the_manager(void **state) {
         diagnostics_clear(&diagnostics);
 }
 
+static void test_pins_take_slots_and_a_segment(void **state) {
+        struct schema *plain, *pinned;
+
+        plain = load_good(HEAD "  a: {type: Vector3, depth: 10}\n  b: {type: Vector3, pins: 0}\n");
+        pinned = load_good(HEAD "  a: {type: Vector3, depth: 4, pins: 5}\n"
+                                "  b: {type: Vector3, depth: 767, pins: 256}\n");
+        assert_int_equal(plain->topics[1].pins, 0);
+        assert_int_equal(pinned->topics[0].pins, 5);
+        assert_int_equal(pinned->topics[1].pins, 256);
+        /* 4 + 5 + 1 slots, and in the same page four places. */
+        assert_int_equal(pinned->topics[0].segment_bytes, plain->topics[0].segment_bytes);
+        /* Two topics, a board, the directory; and a segment a topic for the lines. */
+        assert_int_equal(plain->segment_count, 4);
+        assert_int_equal(pinned->segment_count, 6);
+        assert_int_equal(pinned->total_bytes, pinned->topics[0].segment_bytes +
+                                                      pinned->topics[1].segment_bytes + 4096 +
+                                                      256 * 64);
+        schema_free(plain);
+        schema_free(pinned);
+}
+
 /* ceil(rate x history) + 1, exactly: 0.1 and 29.97 are no binary fractions. */
 /* A shared topic has the same segment, and one more for its lock. */
 static void test_publishers_are_exclusive_or_shared(void **state) {
@@ -471,6 +492,7 @@ int main(void) {
                 cmocka_unit_test(test_owner_is_who_runs_the_manager),
                 cmocka_unit_test(test_publishers_are_exclusive_or_shared),
                 cmocka_unit_test(test_history_counts_slots_exactly),
+                cmocka_unit_test(test_pins_take_slots_and_a_segment),
                 cmocka_unit_test(test_deadline_is_three_periods_unless_given),
                 cmocka_unit_test(test_segment_bytes_add_up),
                 cmocka_unit_test(test_all_mistakes_come_in_one_pass_in_the_order_of_the_file),
