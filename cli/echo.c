@@ -8,10 +8,7 @@
 #include <string.h>
 
 #include "cli/live.h"
-#include "subscribers/render.h"
-
-/* As `ros2 topic echo` has it. */
-#define LONGEST_DEFAULT 128
+#include "cli/sample.h"
 
 struct echo {
         struct cli *cli;
@@ -103,22 +100,6 @@ static void note_loss(struct echo *echo, uint64_t missed) {
         }
 }
 
-static void print(struct echo *echo, const struct slipring_sample *sample) {
-        if (echo->cli->json) {
-                printf("{\"topic\": \"%s\", \"sequence\": %" PRIu64
-                       ", \"publish_time_ns\": %" PRIu64 ", \"source_time_ns\": %" PRIu64
-                       ", \"epoch\": %" PRIu32 ", \"missed\": %" PRIu64 ", \"message\": ",
-                       view_topic_name(echo->topic), sample->sequence, sample->publish_time_ns,
-                       sample->source_time_ns, sample->epoch, sample->missed);
-        }
-        render_message(&echo->render, sample->payload, stdout);
-        if (echo->cli->json) {
-                fputs("}\n", stdout);
-        } else if (!echo->csv) {
-                fputs(echo->flow ? "\n---\n" : "---\n", stdout);
-        }
-}
-
 /* Returns CLI_OK to go on, or with what to end. */
 static int sleep_on(struct echo *echo) {
         int r;
@@ -145,7 +126,7 @@ static int loop(struct echo *echo) {
                 r = slipring_subscriber_take(echo->subscriber, echo->buffer, bytes, &sample);
                 if (r == 1) {
                         note_loss(echo, sample.missed);
-                        print(echo, &sample);
+                        sample_print(&echo->render, view_topic_name(echo->topic), &sample);
                         echo->printed++;
                         echo->heard_ns = slipring_now_ns();
                 } else if (r == 0) {
@@ -198,15 +179,12 @@ static bool check(struct echo *echo) {
                               : echo->flow      ? RENDER_FLOW
                               : echo->cli->json ? RENDER_JSON
                                                 : RENDER_YAML;
-        /* Programs that read JSON get what was sent. */
-        echo->render.longest = echo->full || echo->cli->json ? 0
-                               : echo->longest > UINT32_MAX  ? UINT32_MAX
-                                                             : (uint32_t) echo->longest;
+        echo->render.longest = sample_longest(echo->cli, echo->full, echo->longest);
         return true;
 }
 
 static int echo_run(struct cli *cli, int argc, char **argv) {
-        struct echo echo = {.cli = cli, .longest = LONGEST_DEFAULT};
+        struct echo echo = {.cli = cli, .longest = SAMPLE_LONGEST};
         const struct cli_option options[] = {
                 {0, "field", "PATH", "only this part: a.b, a[2].b, stamp.sec", .text = &echo.field},
                 {'1', "once", NULL, "end after the first sample", .flag = &echo.once},
