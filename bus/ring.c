@@ -344,16 +344,17 @@ void ring_reader_revoke(struct ring_reader *reader) {
         reader->gap++;
 }
 
-/* What there is of message m beside its payload; false if it is not in the ring any more. */
-static bool glance(const struct ring *ring, uint64_t m, struct ring_view *ret_view) {
-        return reader_look(ring, m, ret_view) == 1 && ring_reader_validate(ret_view);
+int ring_look(const struct ring *ring, uint64_t sequence, struct ring_view *ret_view) {
+        int r = reader_look(ring, sequence, ret_view);
+
+        return r == 1 && !ring_reader_validate(ret_view) ? 0 : r;
 }
 
 /* Publish time of message m, 0 if it is not in the ring any more. */
 static uint64_t time_of(const struct ring *ring, uint64_t m) {
         struct ring_view view;
 
-        return glance(ring, m, &view) ? view.publish_time_ns : 0;
+        return ring_look(ring, m, &view) == 1 ? view.publish_time_ns : 0;
 }
 
 int32_t ring_newest_pid(const struct ring *ring) {
@@ -364,7 +365,7 @@ int32_t ring_newest_pid(const struct ring *ring) {
         for (tries = 0; tries < RING_TRIES_NEWEST; tries++) {
                 /* head.publish: pairs with the store in ring_writer_commit(). */
                 head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
-                if (head && glance(ring, head, &view)) {
+                if (head && ring_look(ring, head, &view) == 1) {
                         return view.publisher_pid <= INT32_MAX ? (int32_t) view.publisher_pid : 0;
                 }
         }
@@ -405,4 +406,29 @@ double ring_rate_hz(const struct ring *ring) {
                 return 0;
         }
         return (double) span * 1e9 / (double) (newest - oldest);
+}
+
+/* What a slot has of message m. */
+static enum ring_rest slot_rest(const struct ring *ring, uint32_t index, uint64_t m) {
+        /* slot.ready: as in reader_look(). */
+        uint64_t stamp = atomic_load_explicit(&ring_slot(ring, index)->stamp, memory_order_acquire);
+
+        return stamp == 2 * m       ? RING_REST_WHOLE
+               : stamp == 2 * m - 1 ? RING_REST_HALF
+                                    : RING_REST_NONE;
+}
+
+enum ring_rest ring_rest(const struct ring *ring, uint64_t sequence) {
+        enum ring_rest rest, most = RING_REST_NONE;
+        uint32_t slot;
+
+        if (!ring->places) {
+                return slot_rest(ring, (uint32_t) ((sequence + 1) % ring->depth), sequence + 1);
+        }
+        /* In any slot, and in several where publishers died over it. */
+        for (slot = 0; slot < ring->slot_count; slot++) {
+                rest = slot_rest(ring, slot, sequence + 1);
+                most = rest > most ? rest : most;
+        }
+        return most;
 }

@@ -203,6 +203,28 @@ int32_t ring_newest_pid(const struct ring *ring);
  */
 uint64_t ring_newest_time_ns(const struct ring *ring);
 
+/*
+ * ring_look() - look at one message by its number
+ * @ret_view:   its metadata, which were whole; its payload is valid if ring_reader_validate() says
+ *              so after it was read
+ *
+ * Return: 1, 0 if the ring has overtaken it, -EBADMSG if its slot contradicts the protocol.
+ */
+int ring_look(const struct ring *ring, uint64_t sequence, struct ring_view *ret_view);
+
+/* What a publisher that died, or is at it, left of the message behind the newest one. */
+enum ring_rest {
+        RING_REST_NONE,
+        RING_REST_HALF,  /* begun and not finished: being written, torn, or a loan */
+        RING_REST_WHOLE, /* finished and not announced: the next publisher will announce it */
+};
+
+/*
+ * ring_rest() - is there a message begun behind the newest one?
+ * @sequence:   the newest one that was announced
+ */
+enum ring_rest ring_rest(const struct ring *ring, uint64_t sequence);
+
 static inline bool ring_retired(const struct ring *ring) {
         /* state.retired: pairs with the manager's store before it wakes. */
         return atomic_load_explicit(ring->state, memory_order_acquire) != LAYOUT_STATE_SERVING;

@@ -294,6 +294,27 @@ int topic_attach(struct topic *ret_topic,
         return 0;
 }
 
+int topic_examine(struct topic *ret_topic,
+                  const struct layout_entry *entry,
+                  struct slipring_error *reterr) {
+        struct topic topic = TOPIC_NONE;
+        struct segment_expect expect;
+        char what[SLIPRING_TOPIC_NAME_MAX + 32];
+        int r;
+
+        (void) snprintf(what, sizeof(what), "topic '%s'", entry->name);
+        topic.entry = *entry;
+        r = attach_data(&topic, entry, false, what, reterr);
+        if (r < 0) {
+                topic_detach(&topic);
+                return r == -ENOENT ? -EIDRM : r;
+        }
+        expect = topic_expect_claim(entry, what);
+        (void) claim_find(&topic.claim_id, &expect, NULL);
+        *ret_topic = topic;
+        return 0;
+}
+
 void topic_detach(struct topic *topic) {
         segment_detach(&topic->data);
         segment_detach(&topic->board);

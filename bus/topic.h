@@ -41,6 +41,20 @@ int topic_attach(struct topic *ret_topic,
                  bool writable,
                  struct slipring_error *reterr);
 
+/*
+ * topic_examine() - attach what is left of a topic, to read it and nothing else
+ * @ret_topic:  set on success: ring and header as by topic_attach(), no wake board, and claim_id -1
+ *              if its claim cannot be looked at
+ *
+ * For whoever comes after a crash: what a publisher or a subscriber would need besides the samples
+ * may be gone.
+ *
+ * Return: as topic_attach().
+ */
+int topic_examine(struct topic *ret_topic,
+                  const struct layout_entry *entry,
+                  struct slipring_error *reterr);
+
 void topic_detach(struct topic *topic);
 
 /*

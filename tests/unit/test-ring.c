@@ -281,6 +281,41 @@ static void test_copies_are_whole_at_every_length(void **state) {
         }
 }
 
+/* What somebody finds who looks at the ring of the dead. */
+static void test_a_look_finds_what_the_ring_holds_and_what_was_begun(void **state) {
+        struct memory *memory = memory_new(3);
+        const struct ring *ring = &memory->writer.ring;
+        struct ring_view view;
+        uint64_t m;
+
+        ring_writer_takeover(&memory->writer);
+        assert_int_equal(ring_rest(ring, 0), RING_REST_NONE);
+        for (m = 1; m <= 5; m++) {
+                write_one(memory, m);
+        }
+        assert_int_equal(ring_rest(ring, 5), RING_REST_NONE);
+        for (m = 3; m <= 5; m++) {
+                assert_int_equal(ring_look(ring, m, &view), 1);
+                assert_int_equal(view.sequence, m);
+                assert_true(message_whole(view.payload));
+        }
+        assert_int_equal(ring_look(ring, 2, &view), 0);
+        assert_int_equal(ring_look(ring, 6, &view), -EBADMSG);
+
+        (void) ring_writer_begin(&memory->writer);
+        assert_int_equal(ring_rest(ring, 5), RING_REST_HALF);
+        assert_int_equal(ring_look(ring, 3, &view), 0);
+        ring_writer_abandon(&memory->writer);
+        assert_int_equal(ring_rest(ring, 5), RING_REST_HALF);
+
+        write_one(memory, 6);
+        assert_int_equal(ring_rest(ring, 6), RING_REST_NONE);
+        /* As one leaves it that was killed before it moved head. */
+        assert_int_equal(ring_rest(ring, 5), RING_REST_WHOLE);
+        assert_int_equal(ring_look(ring, 6, &view), 1);
+        memory_free(memory);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_first_takeover_starts_at_one),
@@ -295,6 +330,7 @@ int main(void) {
                 cmocka_unit_test(test_reader_gives_up_after_its_tries),
                 cmocka_unit_test(test_wake_word_wraps),
                 cmocka_unit_test(test_copies_are_whole_at_every_length),
+                cmocka_unit_test(test_a_look_finds_what_the_ring_holds_and_what_was_begun),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
