@@ -39,8 +39,7 @@ static void json_string(struct json *json, const char *text) {
         fputc('"', json->out);
 }
 
-/* What stands before a value: comma, line break, key. */
-static void json_value(struct json *json, const char *key) {
+void json_begin(struct json *json, const char *key) {
         if (json->depth > 0) {
                 if (json->used[json->depth - 1]) {
                         fputs(json->compact ? ", " : ",", json->out);
@@ -55,7 +54,7 @@ static void json_value(struct json *json, const char *key) {
 }
 
 void json_open(struct json *json, const char *key, char bracket) {
-        json_value(json, key);
+        json_begin(json, key);
         fputc(bracket, json->out);
         if (json->depth == JSON_DEPTH_MAX) {
                 abort();
@@ -80,17 +79,17 @@ void json_text(struct json *json, const char *key, const char *text) {
                 json_null(json, key);
                 return;
         }
-        json_value(json, key);
+        json_begin(json, key);
         json_string(json, text);
 }
 
 void json_integer(struct json *json, const char *key, int64_t number) {
-        json_value(json, key);
+        json_begin(json, key);
         fprintf(json->out, "%" PRId64, number);
 }
 
 void json_unsigned(struct json *json, const char *key, uint64_t number) {
-        json_value(json, key);
+        json_begin(json, key);
         fprintf(json->out, "%" PRIu64, number);
 }
 
@@ -107,16 +106,16 @@ void json_real(struct json *json, const char *key, double number) {
                         break;
                 }
         }
-        json_value(json, key);
+        json_begin(json, key);
         fputs(text, json->out);
 }
 
 void json_bool(struct json *json, const char *key, bool value) {
-        json_value(json, key);
+        json_begin(json, key);
         fputs(value ? "true" : "false", json->out);
 }
 
 void json_null(struct json *json, const char *key) {
-        json_value(json, key);
+        json_begin(json, key);
         fputs("null", json->out);
 }

@@ -42,6 +42,9 @@ void json_open(struct json *json, const char *key, char bracket);
 /** json_close() - end the innermost object or array; a newline follows the outermost */
 void json_close(struct json *json);
 
+/** json_begin() - what stands before a value that the caller writes to @out by itself */
+void json_begin(struct json *json, const char *key);
+
 /** json_text() - a string; NULL gives null; bytes that are not UTF-8 become U+FFFD */
 void json_text(struct json *json, const char *key, const char *text);
 
