@@ -97,11 +97,17 @@ static size_t attachments_count(void) {
 }
 
 static int claims_count(void) {
+        const struct layout_entry *entry;
+        uint32_t pin;
         int count = 0;
         size_t i;
 
         for (i = 0; i < registry_count(bus.registry); i++) {
-                count += semctl(registry_entry(bus.registry, i)->claim_id, 0, GETVAL);
+                entry = registry_entry(bus.registry, i);
+                count += semctl(entry->claim_id, 0, GETVAL);
+                for (pin = 0; pin < entry->pins; pin++) {
+                        count += semctl(entry->pin_claim_id, (int) pin, GETVAL);
+                }
         }
         return count;
 }
@@ -305,12 +311,24 @@ static int run_publisher_info(struct slipring_error *reterr) {
         return r < 0 || !slipring_publisher_type(publisher) ? r : 0;
 }
 
+#define TOPICS 4
+
+static void specify(struct topic_spec ret_specs[TOPICS], uint32_t imu_depth) {
+        ret_specs[0] = topic_of("imu", imu_depth);
+        ret_specs[1] = topic_of("odom", 2);
+        ret_specs[2] = topic_of("camera", 4);
+        ret_specs[2].pins = 2;
+        ret_specs[3] = topic_of("log", 4);
+        ret_specs[3].publishers = LAYOUT_PUBLISHERS_SHARED;
+}
+
 /* Replace the topic under its clients. */
 static void replace(void) {
-        struct topic_spec specs[] = {topic_of("imu", depth), topic_of("odom", 2)};
+        struct topic_spec specs[TOPICS];
 
+        specify(specs, depth);
         depth = depth == 4 ? 8 : 4;
-        bus_apply(&bus, specs, 2);
+        bus_apply(&bus, specs, TOPICS);
 }
 
 static void open_publisher_and_replace(void) {
@@ -388,6 +406,64 @@ static int run_borrow_newest(struct slipring_error *reterr) {
         int r = slipring_subscriber_borrow_newest(subscriber, &sample);
 
         return r == 1 ? slipring_subscriber_release(subscriber) : r;
+}
+
+/* --- pins, and several publishers --- */
+
+static int run_open_pinning(struct slipring_error *reterr) {
+        const struct slipring_subscriber_options options = {.size = sizeof(options), .pins = 2};
+
+        return slipring_subscriber_open(&subscriber, "camera", &options, reterr);
+}
+
+static void open_camera(void) {
+        publisher = publisher_open("camera");
+        assert_int_equal(run_open_pinning(NULL), 0);
+        publish_one();
+}
+
+static int run_pin(struct slipring_error *reterr) {
+        struct slipring_sample sample;
+        int r = slipring_subscriber_pin_newest(subscriber, &sample);
+
+        return r == 1 ? slipring_subscriber_unpin(subscriber, sample.payload) : r;
+}
+
+static void finish_camera(void) {
+        struct slipring_sample sample;
+
+        if (!publisher) {
+                publisher = publisher_open("camera");
+        }
+        if (!subscriber) {
+                assert_int_equal(run_open_pinning(NULL), 0);
+        }
+        publish_one();
+        assert_int_equal(slipring_subscriber_pin_newest(subscriber, &sample), 1);
+        assert_true(message_whole(sample.payload));
+        assert_int_equal(slipring_subscriber_unpin(subscriber, sample.payload), 0);
+        close_all();
+}
+
+static int run_open_shared(struct slipring_error *reterr) {
+        return slipring_publisher_open(&publisher, "log", NULL, reterr);
+}
+
+static void open_log(void) {
+        publisher = publisher_open("log");
+        subscriber = subscriber_open("log", SLIPRING_START_NEXT);
+}
+
+static void finish_log(void) {
+        if (!publisher) {
+                publisher = publisher_open("log");
+        }
+        if (!subscriber) {
+                subscriber = subscriber_open("log", SLIPRING_START_NEXT);
+        }
+        publish_one();
+        assert_int_equal(run_take_newest(NULL), 1);
+        close_all();
 }
 
 static int run_wait(struct slipring_error *reterr) {
@@ -514,6 +590,12 @@ static const struct call client_calls[] = {
         {"subscriber_info, type", open_subscriber, run_subscriber_info, finish_both, false},
         {"subscriber_move", open_subscriber_and_replace, run_subscriber_move, finish_both, true},
         {"subscriber_close", open_subscriber, run_subscriber_close, finish_both, false},
+        {"subscriber_open with pins", NULL, run_open_pinning, finish_camera, true},
+        {"subscriber_pin, unpin", open_camera, run_pin, finish_camera, false},
+        {"subscriber_close with pins", open_camera, run_subscriber_close, finish_camera, false},
+        {"publisher_open of a shared topic", NULL, run_open_shared, finish_log, true},
+        {"publisher_publish to a shared topic", open_log, run_publish, finish_log, false},
+        {"publisher_close of a shared topic", open_log, run_publisher_close, finish_log, false},
 };
 
 /* With each of the three ways to wait. */
@@ -543,6 +625,7 @@ static void assert_clear(const struct call *call, int r, const struct slipring_e
                 return;
         }
         if (error->code != r || (!strstr(error->text, "imu") && !strstr(error->text, "later") &&
+                                 !strstr(error->text, "camera") && !strstr(error->text, "log") &&
                                  !strstr(error->text, bus.name) && !strstr(error->text, "bus") &&
                                  !strstr(error->text, "wait set"))) {
                 fail_msg("%s, %s failed: %d (%s) is said as %d '%s'", call->name, failing_what(), r,
@@ -621,9 +704,10 @@ static void try_calls(const struct call *calls, size_t count) {
 }
 
 static int setup(void **state) {
-        struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2)};
+        struct topic_spec specs[TOPICS];
 
-        bus_start(&bus, specs, 2);
+        specify(specs, 4);
+        bus_start(&bus, specs, TOPICS);
         failing_hurry(true);
         depth = 8;
         return 0;

@@ -343,6 +343,29 @@ static void test_takeover_respects_pins(void **state) {
         memory_free(memory);
 }
 
+/* What somebody finds who looks at the ring of the dead: what was begun lies in any slot. */
+static void test_what_was_begun_is_found_in_any_slot(void **state) {
+        struct memory *memory = memory_new(3, 2);
+        const struct ring *ring = &memory->writer.ring;
+        struct ring_view view;
+        uint64_t m;
+
+        assert_int_equal(ring_rest(ring, 0), RING_REST_NONE);
+        for (m = 1; m <= 20; m++) {
+                (void) ring_writer_begin(&memory->writer);
+                assert_int_equal(ring_rest(ring, m - 1), RING_REST_HALF);
+                write_one(memory);
+                assert_int_equal(ring_rest(ring, m), RING_REST_NONE);
+                /* As one leaves it that was killed before it moved head. */
+                assert_int_equal(ring_rest(ring, m - 1), RING_REST_WHOLE);
+                assert_int_equal(ring_look(ring, m, &view), 1);
+                assert_true(message_whole(view.payload));
+        }
+        assert_int_equal(ring_look(ring, 18, &view), 1);
+        assert_int_equal(ring_look(ring, 17, &view), 0);
+        memory_free(memory);
+}
+
 static void test_corrupt_places_are_refused(void **state) {
         struct memory *memory = memory_new(2, 1);
         struct ring_view view;
@@ -391,6 +414,7 @@ int main(void) {
                 cmocka_unit_test(test_an_abandoned_loan_costs_no_sample),
                 cmocka_unit_test(test_takeover_after_a_death_at_any_step),
                 cmocka_unit_test(test_takeover_respects_pins),
+                cmocka_unit_test(test_what_was_begun_is_found_in_any_slot),
                 cmocka_unit_test(test_corrupt_places_are_refused),
         };
 
