@@ -181,6 +181,7 @@ extern const struct cli_verb cli_pub;
 extern const struct cli_verb cli_top;
 extern const struct cli_verb cli_blackbox;
 extern const struct cli_verb cli_doctor;
+extern const struct cli_verb cli_latency;
 extern const struct cli_verb cli_up;
 
 #endif
