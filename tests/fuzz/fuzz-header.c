@@ -110,6 +110,10 @@ static void read_ring(const struct ring *ring) {
         CHECK(buffer);
         (void) ring_rate_hz(ring);
         (void) ring_newest_time_ns(ring);
+        (void) ring_newest_pid(ring);
+        for (i = 0; i < 8; i++) {
+                (void) ring_rest(ring, (uint64_t) i);
+        }
         for (start = SLIPRING_START_NEWEST; start <= SLIPRING_START_NEXT; start++) {
                 ring_reader_start(&reader, start);
                 for (i = 0; i < TAKES; i++) {
@@ -120,9 +124,13 @@ static void read_ring(const struct ring *ring) {
         free(buffer);
 }
 
-static void fuzz_data(const uint8_t *data, size_t bytes) {
-        const struct topic_spec spec = {
-                .name = "fuzz", .type = &type, .depth = 3, .waiters = 64, .description = ""};
+static void fuzz_data(const uint8_t *data, size_t bytes, uint32_t pins) {
+        const struct topic_spec spec = {.name = "fuzz",
+                                        .type = &type,
+                                        .depth = 3,
+                                        .waiters = 64,
+                                        .pins = pins,
+                                        .description = ""};
         struct layout_header *built = NULL, *memory;
         struct header header;
         struct ring ring;
@@ -198,7 +206,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         if (bytes > 0 && data[0] % 2 == 0) {
-                fuzz_data(data + 1, bytes - 1);
+                fuzz_data(data + 1, bytes - 1, data[0] % 4 == 2 ? 2 : 0);
         } else if (bytes > 0) {
                 fuzz_directory(data + 1, bytes - 1);
         }
