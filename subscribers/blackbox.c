@@ -104,11 +104,11 @@ static void survey_newest(struct blackbox_topic *topic) {
         } while (topic->published && ring_look(ring, topic->published, &view) == 0 && --tries > 0);
 }
 
-/* The oldest number that the ring can hold. */
-static uint64_t oldest_of(const struct blackbox_topic *topic) {
+/* How many samples the ring can hold now. */
+static uint64_t kept_of(const struct blackbox_topic *topic) {
         uint32_t depth = topic->topic.ring.depth;
 
-        return topic->published > depth ? topic->published - depth + 1 : 1;
+        return topic->published < depth ? topic->published : depth;
 }
 
 static int mark_add(struct blackbox *box, size_t topic, const struct ring_view *view) {
@@ -136,13 +136,15 @@ static int survey(struct blackbox *box, size_t index) {
         struct blackbox_topic *topic = &box->topics[index];
         const struct ring *ring = &topic->topic.ring;
         struct ring_view view;
-        uint64_t m;
+        uint64_t m, left;
         int r;
 
         survey_newest(topic);
         /* relaxed: a statistic. */
         topic->epoch = atomic_load_explicit(&ring->words->epoch, memory_order_relaxed);
-        for (m = oldest_of(topic); m <= topic->published; m++) {
+        /* Counted: what is published is what somebody wrote there, up to the largest number. */
+        left = kept_of(topic);
+        for (m = topic->published - left + 1; left > 0; m++, left--) {
                 r = ring_look(ring, m, &view);
                 topic->held += r == 1;
                 topic->damaged += r < 0;
