@@ -44,8 +44,10 @@ struct readout {
 /* Publish times are CLOCK_MONOTONIC. The manager wrote down once a second how far the wall clock
  * was from that, so this is the time that logs of the day have. */
 static void wall_time(const struct readout *readout, uint64_t ns, bool date, char text[64]) {
-        int64_t wall = (int64_t) ns + readout->view.table.table->realtime_offset_ns;
-        time_t seconds = (time_t) (wall / 1000000000);
+        /* Both numbers may be anything. */
+        int64_t wall = (int64_t) (ns + (uint64_t) readout->view.table.table->realtime_offset_ns);
+        int64_t part = (wall % 1000000000 + 1000000000) % 1000000000;
+        time_t seconds = (time_t) (wall / 1000000000 - (wall % 1000000000 < 0));
         char clock[32], zone[16] = "";
         struct tm parts;
 
@@ -54,7 +56,7 @@ static void wall_time(const struct readout *readout, uint64_t ns, bool date, cha
         if (date) {
                 strftime(zone, sizeof(zone), " %Z", &parts);
         }
-        snprintf(text, 64, "%s.%06d%s", clock, (int) (wall % 1000000000 / 1000), zone);
+        snprintf(text, 64, "%s.%06d%s", clock, (int) (part / 1000), zone);
 }
 
 static double seconds_to_newest(const struct readout *readout, uint64_t ns) {
