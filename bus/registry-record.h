@@ -82,6 +82,14 @@ void registry_retire_all(struct registry *registry);
 /* What a killed manager left: half-made objects go, half-removed ones too. */
 void registry_repair(struct registry *registry);
 
+/*
+ * registry_salvage_contents() - remove what a directory leads to that cannot be read
+ * @id: of its segment, which stays, retired
+ *
+ * Return: the number of topics that were removed.
+ */
+size_t registry_salvage_contents(int id);
+
 /* All objects but the bus's claim, which keeps other managers out until the end. */
 void registry_destroy(struct registry *registry);
 

@@ -49,30 +49,39 @@ static void entry_objects_remove(const struct layout_entry *entry) {
         }
 }
 
-/* A topic of an earlier manager, to tell its clients: attached however its access was changed. */
+/* An id that the owner gave back may be another segment's by now. What was marked to be removed has
+ * no key any more; what was scribbled over has no instance. */
+static bool is_of_record(const struct registry *registry, const struct record *record) {
+        const struct layout_header *copy = record->topic.header.copy;
+
+        return (copy && copy->instance == registry->instance &&
+                copy->generation == record->entry.generation) ||
+               shmget(record->entry.data_key, 0, 0) == record->topic.data.id;
+}
+
+/* A topic of an earlier manager, to tell its clients: attached however its access was changed.
+ * Where its header cannot be read any more, they are told by the state alone, whose place is the
+ * same in each version, and look at it after 100 ms. */
 static void attach_to_retire(const struct registry *registry, struct record *record) {
         struct layout_entry *entry = &record->entry;
+        struct topic *topic = &record->topic;
         struct segment_expect expect = topic_expect_data(entry, "");
+        int r;
 
-        if (record->topic.data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC) {
+        if (topic->data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC ||
+            segment_adopt(&topic->data, &expect, NULL) < 0) {
                 return;
         }
-        if (segment_adopt(&record->topic.data, &expect, NULL) < 0) {
-                return;
+        r = header_read(&topic->header, topic->data.address, topic->data.bytes, LAYOUT_KIND_DATA,
+                        "", NULL);
+        if (!is_of_record(registry, record)) {
+                header_free(&topic->header);
+                segment_detach(&topic->data);
+        } else if (r < 0) {
+                topic->ring.state = &((struct layout_header *) topic->data.address)->state;
+        } else {
+                topic->ring = header_ring(&topic->header, topic->data.address);
         }
-        if (header_read(&record->topic.header, record->topic.data.address, record->topic.data.bytes,
-                        LAYOUT_KIND_DATA, "", NULL) < 0) {
-                segment_detach(&record->topic.data);
-                return;
-        }
-        /* An id that the owner gave back may be another segment's by now. */
-        if (record->topic.header.copy->instance != registry->instance ||
-            record->topic.header.copy->generation != entry->generation) {
-                header_free(&record->topic.header);
-                segment_detach(&record->topic.data);
-                return;
-        }
-        record->topic.ring = header_ring(&record->topic.header, record->topic.data.address);
 }
 
 static void ring_retire(struct ring *ring) {

@@ -244,7 +244,9 @@ static int directory_adopt(struct registry *registry,
         r = header_read(&directory.header, registry->segment.address, registry->segment.bytes,
                         LAYOUT_KIND_DIRECTORY, expect->what, reterr);
         if (r == -EAGAIN) {
-                /* Killed before the magic: nobody has used it. */
+                /* Killed before the magic, and nobody has used it; or its start was scribbled
+                 * over, and clients wait for what it leads to. */
+                (void) registry_salvage_contents(registry->segment.id);
                 (void) shmctl(registry->segment.id, IPC_RMID, NULL);
                 segment_detach(&registry->segment);
                 return 1;

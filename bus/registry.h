@@ -115,6 +115,18 @@ uint32_t registry_reap_pins(const struct registry *registry, size_t index);
 struct registry *registry_remove(struct registry *registry);
 
 /*
+ * registry_salvage() - remove this user's bus of that name although its directory cannot be read
+ * @ret_topics: set to the number of topics that were found and removed
+ *
+ * For what registry_open() refuses with -EPROTONOSUPPORT or -EBADMSG. Removes what the directory's
+ * entries lead to, wherever they lie in it, and what bears its instance; clients are told as with
+ * registry_remove(), within 100 ms. Objects of entries that were scribbled over too are left.
+ *
+ * Return: 0, -EPERM where the key is another user's.
+ */
+int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error *reterr);
+
+/*
  * registry_close() - stop managing; the bus stays
  *
  * Return: NULL.

@@ -13,8 +13,9 @@ static void say(const struct takedown *down) {
                 printf(", %zu topic%s", down->topics, down->topics == 1 ? "" : "s");
         }
         if (down->forced) {
-                printf(" found by force; wake boards and claims carry no name and may be left, see "
-                       "ipcs -m and ipcs -s\n");
+                printf(" found by force; what nothing in its directory led to may be left, see "
+                       "ipcs "
+                       "-m and ipcs -s\n");
         } else if (down->pid) {
                 printf("; its manager, pid %d, has ended\n", (int) down->pid);
         } else {

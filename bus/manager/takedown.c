@@ -170,69 +170,6 @@ static int become(uid_t user, const char *bus, struct slipring_error *reterr) {
         return 0;
 }
 
-/* The parts of a header that stay where they are in every layout version. */
-static bool header_peek(int id, uint32_t kind, uint64_t *ret_instance) {
-        const struct layout_header *header;
-        struct shmid_ds status;
-        bool found = false;
-
-        if (shmctl(id, IPC_STAT, &status) < 0 || status.shm_perm.cuid != geteuid() ||
-            status.shm_segsz < sizeof(*header)) {
-                return false;
-        }
-        header = shmat(id, NULL, SHM_RDONLY);
-        if (header == (void *) -1) {
-                return false;
-        }
-        /* magic.last: pairs with whoever made it. */
-        if (atomic_load_explicit(&header->magic, memory_order_acquire) == LAYOUT_MAGIC &&
-            header->kind == kind) {
-                *ret_instance = header->instance;
-                found = true;
-        }
-        (void) shmdt(header);
-        return found;
-}
-
-/* All data segments that say they belong to this creation of a bus. */
-static size_t segments_remove(uint64_t instance) {
-        FILE *list = fopen("/proc/sysvipc/shm", "re");
-        uint64_t its_instance;
-        size_t removed = 0;
-        char line[512];
-        int id;
-
-        while (list && fgets(line, sizeof(line), list)) {
-                if (sscanf(line, "%*d %d", &id) == 1 &&
-                    header_peek(id, LAYOUT_KIND_DATA, &its_instance) && its_instance == instance &&
-                    shmctl(id, IPC_RMID, NULL) == 0) {
-                        removed++;
-                }
-        }
-        if (list) {
-                (void) fclose(list);
-        }
-        return removed;
-}
-
-static int remove_by_force(struct takedown *down, struct slipring_error *reterr) {
-        key_t key = directory_key(down->user, down->bus);
-        int id = shmget(key, 0, 0), claim = semget(key, 0, 0);
-        uint64_t instance;
-
-        down->forced = true;
-        down->counted = true;
-        if (id >= 0 && header_peek(id, LAYOUT_KIND_DIRECTORY, &instance)) {
-                down->topics = segments_remove(instance);
-        }
-        if ((id >= 0 && shmctl(id, IPC_RMID, NULL) < 0) ||
-            (claim >= 0 && semctl(claim, 0, IPC_RMID) < 0)) {
-                return error_set(reterr, -errno, "cannot remove what is left of bus '%s' (%s)",
-                                 down->bus, strerror(errno));
-        }
-        return 0;
-}
-
 static int remove_here(struct takedown *down, bool force, struct slipring_error *reterr) {
         struct registry *registry = NULL;
         struct slipring_error error = {0};
@@ -255,7 +192,9 @@ static int remove_here(struct takedown *down, bool force, struct slipring_error 
                 return error_set(reterr, r, "%s", error.text);
         }
         if (force) {
-                return remove_by_force(down, reterr);
+                down->forced = true;
+                down->counted = true;
+                return registry_salvage(down->bus, &down->topics, reterr);
         }
         return error_set(reterr, r, "%.350s; 'slipring down --force' removes what can be found",
                          error.text);

@@ -14,8 +14,7 @@
  * @pid:        of the manager that removed it, 0 if none was running
  * @counted:    whether its topics could be counted, before its manager removed them
  * @topics:     topics that it had
- * @forced:     its directory could not be read: wake boards and claims, which carry no name, may be
- *              left
+ * @forced:     its directory could not be read: what nothing in it led to may be left
  */
 struct takedown {
         char bus[SLIPRING_BUS_NAME_MAX + 1];

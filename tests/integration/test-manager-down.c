@@ -239,34 +239,116 @@ static void directory_spoil(size_t offset, uint32_t value) {
         assert_int_equal(shmdt(address), 0);
 }
 
-static void force_down(void) {
-        struct layout_entry imu = daemon_entry(&bus, "imu"), odom = daemon_entry(&bus, "odom");
+/* Every copy of a topic's entry, as another program's error would leave it. */
+static void entries_lead_to(const char *topic, key_t key, int id) {
+        int directory = shmget(directory_key(geteuid(), bus.bus), 0, 0);
+        char *address = shmat(directory, NULL, 0);
+        struct layout_entry *entry;
+        struct shmid_ds status;
+        size_t offset, found = 0;
 
-        /* Another program's, which has a magic of its own. */
+        assert_ptr_not_equal(address, (void *) -1);
+        assert_int_equal(shmctl(directory, IPC_STAT, &status), 0);
+        for (offset = 0; offset + sizeof(*entry) <= status.shm_segsz; offset += 8) {
+                entry = (struct layout_entry *) (address + offset);
+                if (entry->kind == LAYOUT_ENTRY_TOPIC && strcmp(entry->name, topic) == 0) {
+                        entry->data_key = key;
+                        entry->data_id = id;
+                        found++;
+                }
+        }
+        assert_true(found > 0);
+        assert_int_equal(shmdt(address), 0);
+}
+
+/* What the next manager would refuse goes whole, its clients are told, and nothing else goes. */
+static void expect_force(struct slipring_subscriber *subscriber, const char *why) {
         int stranger = shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600);
         struct shmid_ds status;
 
-        directory_spoil(offsetof(struct layout_header, layout_version), 77);
         assert_int_equal(down("-b", bus.bus), 1);
-        assert_output("version");
+        assert_output("%s", why);
         assert_output("'slipring down --force'");
         assert_true(daemon_bus_exists(&bus));
         assert_int_equal(down("--force", NULL), 0);
         assert_output("%s: removed, 2 topics found by force", bus.bus);
         assert_false(daemon_bus_exists(&bus));
-        assert_int_equal(shmget(imu.data_key, 0, 0), -1);
-        assert_int_equal(shmget(odom.data_key, 0, 0), -1);
+        assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
+        slipring_subscriber_close(subscriber);
         assert_int_equal(shmctl(stranger, IPC_STAT, &status), 0);
         assert_int_equal(shmctl(stranger, IPC_RMID, NULL), 0);
-        /* What it said may be left. */
-        assert_int_equal(shmctl(imu.board_id, IPC_RMID, NULL), 0);
-        assert_int_equal(semctl(imu.claim_id, 0, IPC_RMID), 0);
-        assert_int_equal(semctl(odom.claim_id, 0, IPC_RMID), 0);
+}
+
+static bool objects_are_gone(const struct layout_entry *entry) {
+        return shmget(entry->data_key, 0, 0) < 0 && shmget(entry->board_key, 0, 0) < 0 &&
+               semget(entry->claim_key, 0, 0) < 0;
 }
 
 static void test_other_layout_version_needs_force(void **state) {
+        struct slipring_subscriber *subscriber;
+        struct layout_entry imu, odom;
+
         leave_bus();
-        force_down();
+        subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+        imu = daemon_entry(&bus, "imu");
+        odom = daemon_entry(&bus, "odom");
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        expect_force(subscriber, "version");
+        assert_true(objects_are_gone(&imu));
+        assert_true(objects_are_gone(&odom));
+}
+
+/* A whole directory, started over again by the next who opens it: the entries are all that is left
+ * to go by. */
+static void test_what_a_scribbled_directory_led_to_is_removed(void **state) {
+        struct slipring_subscriber *subscriber;
+        struct layout_entry imu, odom;
+        size_t offset;
+        int again;
+
+        for (again = 0; again < 2; again++) {
+                leave_bus();
+                subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+                imu = daemon_entry(&bus, "imu");
+                odom = daemon_entry(&bus, "odom");
+                for (offset = 0; offset < sizeof(struct layout_header); offset += 4) {
+                        directory_spoil(offset, 0xdeadbeef);
+                }
+                if (again) {
+                        daemon_start(&bus, NULL);
+                } else {
+                        assert_int_equal(down("-b", bus.bus), 0);
+                        assert_false(daemon_bus_exists(&bus));
+                }
+                assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
+                slipring_subscriber_close(subscriber);
+                assert_true(objects_are_gone(&imu));
+                assert_true(objects_are_gone(&odom));
+        }
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* An entry is believed only where it leads to what it says. */
+static void test_force_leaves_what_an_entry_only_points_at(void **state) {
+        struct layout_entry imu, odom;
+        struct shmid_ds status;
+        key_t key = (key_t) (0x51000000 | (getpid() & 0xffffff));
+        int stranger = shmget(key, 4096, IPC_CREAT | IPC_EXCL | 0600);
+
+        assert_true(stranger >= 0);
+        leave_bus();
+        imu = daemon_entry(&bus, "imu");
+        odom = daemon_entry(&bus, "odom");
+        entries_lead_to("imu", key, stranger);
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        /* imu is found by its instance; what only its entry knew is left. */
+        assert_int_equal(down("--force", NULL), 0);
+        assert_output("%s: removed, 2 topics found by force", bus.bus);
+        assert_true(shmget(imu.data_key, 0, 0) < 0);
+        assert_true(objects_are_gone(&odom));
+        assert_int_equal(shmctl(stranger, IPC_STAT, &status), 0);
+        assert_int_equal(shmctl(stranger, IPC_RMID, NULL), 0);
+        assert_int_equal(semctl(imu.claim_id, 0, IPC_RMID), 0);
 }
 
 static void test_corrupt_directory_is_refused_by_the_manager_too(void **state) {
@@ -323,6 +405,10 @@ int main(void) {
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_other_layout_version_needs_force, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(test_what_a_scribbled_directory_led_to_is_removed,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_force_leaves_what_an_entry_only_points_at,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(
                         test_corrupt_directory_is_refused_by_the_manager_too, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_up_is_the_manager_in_the_foreground, setup,
