@@ -5,6 +5,7 @@
 #include <sys/ipc.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <slipring/sample.h>
@@ -36,6 +37,17 @@ int floor_new(struct floor **ret_floor, uint32_t depth, uint32_t payload_bytes) 
         floor->stride = stride;
         floor->depth = depth;
         floor->payload_bytes = payload_bytes;
+        floor->id = id;
+        *ret_floor = floor;
+        return 0;
+}
+
+int floor_attach(struct floor **ret_floor, int id) {
+        struct floor *floor = shmat(id, NULL, 0);
+
+        if (floor == (void *) -1) {
+                return -errno;
+        }
         *ret_floor = floor;
         return 0;
 }
@@ -88,6 +100,12 @@ void floor_wait(struct floor *floor, uint64_t seen) {
         while (atomic_load_explicit(&floor->wake, memory_order_acquire) == (uint32_t) seen) {
                 (void) syscall(SYS_futex, &floor->wake, FUTEX_WAIT, (uint32_t) seen, NULL, NULL, 0);
         }
+}
+
+void floor_wait_bounded(struct floor *floor, uint64_t seen) {
+        const struct timespec bound = {.tv_nsec = 100000000};
+
+        (void) syscall(SYS_futex, &floor->wake, FUTEX_WAIT, (uint32_t) seen, &bound, NULL, 0);
 }
 
 const void *floor_borrow(struct floor *floor, uint64_t *seen) {

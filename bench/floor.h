@@ -31,6 +31,7 @@ struct floor {
         alignas(64) uint64_t stride;
         uint32_t depth;
         uint32_t payload_bytes;
+        int id; /* of the segment */
         alignas(64) uint8_t slots[];
 };
 
@@ -42,6 +43,9 @@ struct floor {
  * Return: 0 or a negative errno.
  */
 int floor_new(struct floor **ret_floor, uint32_t depth, uint32_t payload_bytes);
+
+/* The same for a process that inherited nothing; by the id, while another one has it. */
+int floor_attach(struct floor **ret_floor, int id);
 struct floor *floor_free(struct floor *floor);
 
 /* Copy a message into the ring: stamp, memcpy, clock, stamp, head, fence. */
@@ -63,5 +67,8 @@ bool floor_release(const struct floor *floor, uint64_t seen);
 
 /* Sleep until there is a message newer than @seen. */
 void floor_wait(struct floor *floor, uint64_t seen);
+
+/* The same, for at most 100 ms. */
+void floor_wait_bounded(struct floor *floor, uint64_t seen);
 
 #endif

@@ -14,6 +14,7 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+#include "bench/contest.h"
 #include "bench/measurements.h"
 #include "bench/report.h"
 #include "bus/registry.h"
@@ -23,6 +24,7 @@ struct bench {
         int cpus[CPU_SETSIZE];
         const char *only;
         bool json;
+        bool alone;
         char bus[SLIPRING_BUS_NAME_MAX + 1];
         struct registry *registry;
 };
@@ -38,6 +40,7 @@ static const char help[] =
         "  --json       one JSON object a line\n"
         "  --rounds N   rounds of each side, 5 to 99 (default 9; 5 with --quick)\n"
         "  --no-pin     let the scheduler place the processes\n"
+        "  --no-peers   slipring and the floor only\n"
         "  --list       print the names of the measurements\n";
 
 /* --- a bus of its own --- */
@@ -141,6 +144,11 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
         r = stage_run(measurement, &bench->stage, rounds, ret_signal);
         if (r == 0) {
                 report_rows(measurement, &bench->stage, rounds, bench->json);
+                if (measurement->contest && !bench->alone) {
+                        r = contest_run(measurement, &bench->stage, bench->json, ret_signal);
+                }
+        }
+        if (r == 0) {
                 /* Whoever reads us may be gone. */
                 r = fflush(stdout) == 0 ? 0 : -errno;
         } else if (r != -EINTR) {
@@ -205,12 +213,17 @@ static int find_cpus(struct bench *bench) {
 
 /* Exit status of a wrong command line, 0 of one that is done with, -1 to go on. */
 static int parse(struct bench *bench, int argc, char **argv) {
-        enum { QUICK = 256, ONLY, JSON, ROUNDS, NO_PIN, LIST, HELP };
+        enum { QUICK = 256, ONLY, JSON, ROUNDS, NO_PIN, NO_PEERS, LIST, HELP };
         static const struct option options[] = {
-                {"quick", no_argument, NULL, QUICK},   {"only", required_argument, NULL, ONLY},
-                {"json", no_argument, NULL, JSON},     {"rounds", required_argument, NULL, ROUNDS},
-                {"no-pin", no_argument, NULL, NO_PIN}, {"list", no_argument, NULL, LIST},
-                {"help", no_argument, NULL, HELP},     {0},
+                {"quick", no_argument, NULL, QUICK},
+                {"only", required_argument, NULL, ONLY},
+                {"json", no_argument, NULL, JSON},
+                {"rounds", required_argument, NULL, ROUNDS},
+                {"no-pin", no_argument, NULL, NO_PIN},
+                {"list", no_argument, NULL, LIST},
+                {"help", no_argument, NULL, HELP},
+                {"no-peers", no_argument, NULL, NO_PEERS},
+                {0},
         };
         bool listed = false;
         char *rest;
@@ -238,6 +251,9 @@ static int parse(struct bench *bench, int argc, char **argv) {
                         break;
                 case NO_PIN:
                         bench->stage.pin = false;
+                        break;
+                case NO_PEERS:
+                        bench->alone = true;
                         break;
                 case LIST:
                         listed = true;

@@ -20,10 +20,10 @@
 
 #define WAKE                                                                                       \
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
-        .floor = "the bare ring and one futex"
+        .floor = "the bare ring and one futex", .contest = true
 
 const struct measurement measurements[] = {
-        {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL},
+        {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL, .contest = true},
         {"publish-64B-loaned", .floor = IN_PLACE_FLOOR, SMALL, .loaned = true},
         {"publish-64B-copied-polled", .floor = PUBLISH_FLOOR, SMALL, .peers = 1},
         {"publish-64B-loaned-polled", .floor = IN_PLACE_FLOOR, SMALL, .peers = 1, .loaned = true},

@@ -138,3 +138,39 @@ void report_rows(const struct measurement *measurement,
                 json_figures("ratio", &ratio, "}\n");
         }
 }
+
+void report_contender(const struct measurement *measurement,
+                      const struct stage_options *options,
+                      unsigned row,
+                      const char *contender,
+                      const char *note,
+                      const struct figures *ours,
+                      const struct figures *floor,
+                      const struct figures *its,
+                      bool json) {
+        struct figures median = figures_median(its, options->rounds),
+                       to_ours = figures_ratio(its, ours, options->rounds),
+                       to_floor = figures_ratio(its, floor, options->rounds);
+        char name[64];
+
+        (void) snprintf(name, sizeof(name), "%s%s%s", measurement->name,
+                        measurement->rows[row] ? "-" : "",
+                        measurement->rows[row] ? measurement->rows[row] : "");
+        if (!json) {
+                (void) printf("  %-26s %-10s", name, contender);
+                table_figures(&median);
+                (void) printf(" p50 %6.2f of ours, %6.2f of the floor's; p99 %6.2f, %6.2f\n",
+                              to_ours.p50, to_floor.p50, to_ours.p99, to_floor.p99);
+                return;
+        }
+        (void) printf("{\"kind\": \"contender\", ");
+        json_string("name", name);
+        json_string("contender", contender);
+        json_string("note", note);
+        json_string("unit", "ns");
+        (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds,
+                      stage_count(measurement, options), load());
+        json_figures("figures", &median, ", ");
+        json_figures("to_ours", &to_ours, ", ");
+        json_figures("to_floor", &to_floor, "}\n");
+}

@@ -12,4 +12,15 @@ void report_rows(const struct measurement *measurement,
                  struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX],
                  bool json);
 
+/* One row of one contender, beside ours and the floor's of the same rounds. */
+void report_contender(const struct measurement *measurement,
+                      const struct stage_options *options,
+                      unsigned row,
+                      const char *contender,
+                      const char *note,
+                      const struct figures *ours,
+                      const struct figures *floor,
+                      const struct figures *its,
+                      bool json);
+
 #endif

@@ -1,0 +1,43 @@
+#ifndef SLIPRING_BENCH_CONTENDER_H
+#define SLIPRING_BENCH_CONTENDER_H
+
+/*
+ * What a bus has to offer to be measured. One adapter in bench/contenders/ defines `contender`; it
+ * is linked with worker.c into an executable of its own, so that no two libraries share a process.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct contender_options {
+        char bus[64];     /* slipring's */
+        char scratch[64]; /* a directory, and unique as a name */
+        int floor_id;     /* the bare ring's segment */
+        uint32_t payload_bytes;
+        unsigned subscribers;
+        unsigned index; /* of a subscriber */
+};
+
+struct contender {
+        const char *name;
+        const char *note; /* copies, wake-ups, history, reliability */
+        bool alone;       /* publishes without a subscriber */
+
+        /* Subscribers are open before their publisher opens. Return 0 or a negative errno. */
+        int (*open_publisher)(void **ret_end, const struct contender_options *options);
+        int (*open_subscriber)(void **ret_end, const struct contender_options *options);
+        void (*close)(void *end);
+        /* What killed processes may have left; may be NULL. */
+        void (*clean)(const struct contender_options *options);
+
+        /* Hand one message to all subscribers. Return 0 or a negative errno. */
+        int (*publish)(void *end, const void *payload);
+        /* Copy the next message. Return 1, 0 if there is none, or a negative errno. */
+        int (*take)(void *end, void *buffer);
+        /* The same, asleep for about 100 ms at most until there is one. */
+        int (*wait)(void *end, void *buffer);
+};
+
+extern const struct contender contender;
+
+#endif

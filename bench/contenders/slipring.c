@@ -1,0 +1,96 @@
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <slipring/publisher.h>
+#include <slipring/subscriber.h>
+
+#include "bench/contender.h"
+#include "bench/stage.h"
+
+struct end {
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        uint32_t payload_bytes;
+};
+
+static void close_end(void *data) {
+        struct end *end = data;
+
+        slipring_publisher_close(end->publisher);
+        slipring_subscriber_close(end->subscriber);
+        free(end);
+}
+
+static int
+open_end(void **ret_end, const struct contender_options *contender_options, bool publish) {
+        const struct slipring_publisher_options publisher_options = {
+                .size = sizeof(publisher_options),
+                .bus = contender_options->bus,
+        };
+        const struct slipring_subscriber_options subscriber_options = {
+                .size = sizeof(subscriber_options),
+                .start = SLIPRING_START_NEXT,
+                .bus = contender_options->bus,
+        };
+        struct slipring_error error = {0};
+        struct end *end = calloc(1, sizeof(*end));
+        int r;
+
+        if (!end) {
+                return -ENOMEM;
+        }
+        end->payload_bytes = contender_options->payload_bytes;
+        r = publish ? slipring_publisher_open(&end->publisher, TOPIC_SMALL, &publisher_options,
+                                              &error)
+                    : slipring_subscriber_open(&end->subscriber, TOPIC_SMALL, &subscriber_options,
+                                               &error);
+        if (r < 0) {
+                (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
+                close_end(end);
+                return r;
+        }
+        *ret_end = end;
+        return 0;
+}
+
+static int open_publisher(void **ret_end, const struct contender_options *options) {
+        return open_end(ret_end, options, true);
+}
+
+static int open_subscriber(void **ret_end, const struct contender_options *options) {
+        return open_end(ret_end, options, false);
+}
+
+static int publish(void *data, const void *payload) {
+        struct end *end = data;
+
+        return slipring_publisher_publish(end->publisher, payload, end->payload_bytes, 0);
+}
+
+static int take(void *data, void *buffer) {
+        struct end *end = data;
+
+        return slipring_subscriber_take(end->subscriber, buffer, end->payload_bytes, NULL);
+}
+
+static int wait_take(void *data, void *buffer) {
+        struct end *end = data;
+        int r;
+
+        r = slipring_subscriber_wait(end->subscriber, slipring_now_ns() + 100000000);
+        return r == -ETIMEDOUT ? 0 : r < 0 ? r : take(data, buffer);
+}
+
+const struct contender contender = {
+        .name = "slipring",
+        .note = "one copy in, one out; one system call if somebody sleeps; 8 samples of history; "
+                "a subscriber that lags counts what it missed",
+        .alone = true,
+        .open_publisher = open_publisher,
+        .open_subscriber = open_subscriber,
+        .close = close_end,
+        .publish = publish,
+        .take = take,
+        .wait = wait_take,
+};

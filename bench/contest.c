@@ -1,0 +1,341 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/contest.h"
+#include "bench/report.h"
+
+#ifndef SYS_futex
+#define SYS_futex SYS_futex_time64
+#endif
+
+/* Ours and the floor first: all others are compared with these two. */
+static const char *const names[] = {"slipring", "floor", "unix", "mq"};
+#define NAMES (sizeof(names) / sizeof(*names))
+
+/* A round that takes longer hangs. */
+#define PATIENCE_S 60
+
+_Static_assert(NAMES <= CONTENDERS_MAX, "a place for every contender");
+
+struct contest {
+        struct contest_board *board;
+        const struct measurement *measurement;
+        const struct stage_options *options;
+        int board_fd;
+        unsigned places[NAMES]; /* indices into names of those that take part */
+        unsigned place_count;
+        pid_t pids[NAMES * (PEERS_MAX + 1)];
+        unsigned pid_count;
+};
+
+static int worker_path(const char *name, char *text, size_t size) {
+        ssize_t length = readlink("/proc/self/exe", text, size - 1);
+
+        if (length < 0) {
+                return -errno;
+        }
+        text[length] = 0;
+        length = strrchr(text, '/') + 1 - text;
+        (void) snprintf(text + length, size - (size_t) length, "slipring-bench-%s", name);
+        return access(text, X_OK) < 0 ? -errno : 0;
+}
+
+/* --- processes --- */
+
+static void become(const struct contest *contest, const char *path, char **argv, pid_t parent) {
+        sigset_t signals;
+
+        stage_signals(&signals);
+        (void) sigdelset(&signals, SIGTERM);
+        (void) sigprocmask(SIG_SETMASK, &signals, NULL);
+        (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
+        /* The same number would keep its close-on-exec flag. */
+        if (getppid() != parent ||
+            (contest->board_fd == BOARD_FD ? fcntl(BOARD_FD, F_SETFD, 0)
+                                           : dup2(contest->board_fd, BOARD_FD)) < 0) {
+                _exit(2);
+        }
+        (void) execv(path, argv);
+        _exit(127);
+}
+
+static pid_t start(const struct contest *contest, unsigned place, const char *role, unsigned i) {
+        char path[PATH_MAX], place_text[16], index_text[16], role_text[16];
+        char *argv[] = {path, place_text, role_text, index_text, NULL};
+        pid_t parent = getpid(), pid;
+        int r;
+
+        r = worker_path(names[place], path, sizeof(path));
+        if (r < 0) {
+                return r;
+        }
+        (void) snprintf(place_text, sizeof(place_text), "%u", place);
+        (void) snprintf(index_text, sizeof(index_text), "%u", i);
+        (void) snprintf(role_text, sizeof(role_text), "%s", role);
+        (void) fflush(NULL);
+        pid = fork();
+        if (pid == 0) {
+                become(contest, path, argv, parent);
+        }
+        return pid < 0 ? -errno : pid;
+}
+
+/* Run one to its end: its exit status. */
+static int run_once(const struct contest *contest, unsigned place, const char *role) {
+        pid_t pid = start(contest, place, role, 0);
+        int status;
+
+        if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status)) {
+                return -ECHILD;
+        }
+        return WEXITSTATUS(status);
+}
+
+static int check_children(const struct contest *contest) {
+        siginfo_t info = {0};
+        unsigned i;
+
+        /* Looked at, not reaped: end_all() does that. None ends before it is told to. */
+        for (i = 0; i < contest->pid_count; i++) {
+                if (waitid(P_PID, (id_t) contest->pids[i], &info, WEXITED | WNOHANG | WNOWAIT) <
+                            0 ||
+                    info.si_pid != 0) {
+                        return -ECHILD;
+                }
+        }
+        return 0;
+}
+
+/* Until @word is @value; by the clock, since nobody is to wait for us. */
+static int
+await(const struct contest *contest, _Atomic uint32_t *word, uint32_t value, int *ret_signal) {
+        const struct timespec look = {.tv_nsec = 2000000};
+        uint64_t begin_ns = slipring_now_ns();
+        sigset_t signals;
+        int number, r = 0;
+
+        stage_signals(&signals);
+        while (r == 0 && atomic_load_explicit(word, memory_order_acquire) != value) {
+                number = sigtimedwait(&signals, NULL, &look);
+                if (number > 0 && number != SIGCHLD) {
+                        *ret_signal = number;
+                        return -EINTR;
+                }
+                r = number == SIGCHLD ? check_children(contest) : 0;
+                if (slipring_now_ns() - begin_ns > PATIENCE_S * UINT64_C(1000000000)) {
+                        r = -ETIMEDOUT;
+                }
+        }
+        return r;
+}
+
+static int add(struct contest *contest, unsigned place, const char *role, unsigned index) {
+        pid_t pid = start(contest, place, role, index);
+
+        if (pid < 0) {
+                return pid;
+        }
+        contest->pids[contest->pid_count++] = pid;
+        return 0;
+}
+
+/* Subscribers first, then the publisher that some buses let look for them. */
+static int open_all(struct contest *contest, int *ret_signal) {
+        unsigned i, k, peers = contest->measurement->peers;
+        int r = 0;
+
+        for (i = 0; i < contest->place_count && r == 0; i++) {
+                for (k = 0; k < peers && r == 0; k++) {
+                        r = add(contest, contest->places[i], "subscribe", k);
+                }
+                if (r == 0) {
+                        r = await(contest, &contest->board->places[contest->places[i]].ready, peers,
+                                  ret_signal);
+                }
+                if (r == 0) {
+                        r = add(contest, contest->places[i], "publish", 0);
+                }
+                if (r == 0) {
+                        r = await(contest, &contest->board->places[contest->places[i]].ready,
+                                  peers + 1, ret_signal);
+                }
+        }
+        return r;
+}
+
+static int run_rounds(struct contest *contest, int *ret_signal) {
+        struct contest_place *place;
+        unsigned round, i;
+        int r = 0;
+
+        for (round = 1; round <= contest->options->rounds; round++) {
+                for (i = 0; i < contest->place_count && r == 0; i++) {
+                        place = &contest->board->places[contest->places[i]];
+                        atomic_store_explicit(&place->round, round, memory_order_release);
+                        (void) syscall(SYS_futex, &place->round, FUTEX_WAKE, INT_MAX, NULL, NULL,
+                                       0);
+                        r = await(contest, &place->ended, round, ret_signal);
+                        if (r == 0) {
+                                r = await(contest, &place->left,
+                                          round * contest->measurement->peers, ret_signal);
+                        }
+                }
+        }
+        return r;
+}
+
+static void end_all(struct contest *contest) {
+        unsigned i;
+
+        for (i = 0; i < contest->pid_count; i++) {
+                (void) kill(contest->pids[i], SIGKILL);
+                (void) waitpid(contest->pids[i], NULL, 0);
+        }
+        for (i = 0; i < contest->place_count; i++) {
+                (void) run_once(contest, contest->places[i], "clean");
+        }
+}
+
+/* --- results --- */
+
+static int sound(const struct contest *contest) {
+        const struct contest_place *place;
+        unsigned i;
+
+        for (i = 0; i < contest->place_count; i++) {
+                place = &contest->board->places[contest->places[i]];
+                if (place->wrong || place->lost) {
+                        (void) fprintf(stderr,
+                                       "slipring-bench: %s: %llu messages wrong, %llu lost\n",
+                                       names[contest->places[i]], (unsigned long long) place->wrong,
+                                       (unsigned long long) place->lost);
+                        return -EBADMSG;
+                }
+        }
+        return 0;
+}
+
+static void report(const struct contest *contest, bool json) {
+        const struct measurement *measurement = contest->measurement;
+        const struct contest_place *place;
+        unsigned row, i;
+
+        for (row = 0; row < ROWS_MAX && (row == 0 || measurement->rows[row]); row++) {
+                for (i = 0; i < contest->place_count; i++) {
+                        place = &contest->board->places[contest->places[i]];
+                        report_contender(
+                                measurement, contest->options, row, names[contest->places[i]],
+                                place->note, contest->board->places[0].rounds[row],
+                                contest->board->places[1].rounds[row], place->rounds[row], json);
+                }
+        }
+}
+
+/* --- a contest --- */
+
+static void choose(struct contest *contest) {
+        char path[PATH_MAX];
+        unsigned i;
+
+        for (i = 0; i < NAMES; i++) {
+                if (worker_path(names[i], path, sizeof(path)) < 0) {
+                        (void) fprintf(stderr, "slipring-bench: %s: not built, left out\n",
+                                       names[i]);
+                } else if (contest->measurement->peers || run_once(contest, i, "can-alone") == 0) {
+                        contest->places[contest->place_count++] = i;
+                }
+        }
+}
+
+static void prepare(struct contest *contest, const struct floor *ring, const char *scratch) {
+        const struct stage_options *options = contest->options;
+        struct contest_board *board = contest->board;
+        unsigned i;
+
+        (void) snprintf(board->options.bus, sizeof(board->options.bus), "%s", options->bus);
+        (void) snprintf(board->options.scratch, sizeof(board->options.scratch), "%s", scratch);
+        board->options.floor_id = ring->id;
+        board->options.payload_bytes = contest->measurement->payload_bytes;
+        board->options.subscribers = contest->measurement->peers;
+        board->count = stage_count(contest->measurement, options);
+        board->period_ms = contest->measurement->period_ms;
+        board->blocking = true;
+        board->pin = options->pin;
+        board->cpu_count = options->cpu_count;
+        for (i = 0; i < options->cpu_count && i < CPU_SETSIZE; i++) {
+                board->cpus[i] = options->cpus[i];
+        }
+}
+
+static int open_board(struct contest *contest) {
+        contest->board_fd = memfd_create("slipring-bench", MFD_CLOEXEC);
+        if (contest->board_fd < 0 ||
+            ftruncate(contest->board_fd, (off_t) sizeof(*contest->board)) < 0) {
+                return -errno;
+        }
+        contest->board = mmap(NULL, sizeof(*contest->board), PROT_READ | PROT_WRITE, MAP_SHARED,
+                              contest->board_fd, 0);
+        return contest->board == MAP_FAILED ? -errno : 0;
+}
+
+static int hold(struct contest *contest, bool json, int *ret_signal) {
+        char scratch[] = "/tmp/slipring-bench-XXXXXX";
+        struct floor *ring = NULL;
+        int r;
+
+        r = floor_new(&ring, DEPTH, contest->measurement->payload_bytes);
+        if (r < 0) {
+                return r;
+        }
+        if (!mkdtemp(scratch)) {
+                (void) floor_free(ring);
+                return -errno;
+        }
+        prepare(contest, ring, scratch);
+        choose(contest);
+        r = open_all(contest, ret_signal);
+        if (r == 0) {
+                r = run_rounds(contest, ret_signal);
+        }
+        end_all(contest);
+        if (r != -EINTR && sound(contest) < 0) {
+                r = -EBADMSG;
+        }
+        if (r == 0) {
+                report(contest, json);
+        }
+        if (rmdir(scratch) < 0) {
+                perror(scratch);
+        }
+        (void) floor_free(ring);
+        return r;
+}
+
+int contest_run(const struct measurement *measurement,
+                const struct stage_options *options,
+                bool json,
+                int *ret_signal) {
+        struct contest contest = {.measurement = measurement, .options = options, .board_fd = -1};
+        int r;
+
+        r = open_board(&contest);
+        if (r == 0) {
+                r = hold(&contest, json, ret_signal);
+                (void) munmap(contest.board, sizeof(*contest.board));
+        }
+        if (contest.board_fd >= 0) {
+                (void) close(contest.board_fd);
+        }
+        return r;
+}
