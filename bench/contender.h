@@ -12,6 +12,7 @@
 struct contender_options {
         char bus[64];     /* slipring's */
         char scratch[64]; /* a directory, and unique as a name */
+        bool polled;      /* no subscriber sleeps */
         int floor_id;     /* the bare ring's segment */
         uint32_t payload_bytes;
         unsigned subscribers;
@@ -22,6 +23,9 @@ struct contender {
         const char *name;
         const char *note; /* copies, wake-ups, history, reliability */
         bool alone;       /* publishes without a subscriber */
+
+        /* Can it be done on this machine? NULL: on all. */
+        bool (*able)(void);
 
         /* Subscribers are open before their publisher opens. Return 0 or a negative errno. */
         int (*open_publisher)(void **ret_end, const struct contender_options *options);

@@ -20,22 +20,23 @@
 #endif
 
 /* Ours and the floor first: all others are compared with these two. */
-static const char *const names[] = {"slipring", "floor", "unix", "mq"};
-#define NAMES (sizeof(names) / sizeof(*names))
+static const char *const known[] = {"slipring", "floor", "unix", "mq", "zmq", "nng", "lcm"};
+#define REFERENCES 2u
 
 /* A round that takes longer hangs. */
 #define PATIENCE_S 60
 
-_Static_assert(NAMES <= CONTENDERS_MAX, "a place for every contender");
+_Static_assert(sizeof(known) / sizeof(*known) <= CONTENDERS_MAX, "a place for every contender");
 
 struct contest {
         struct contest_board *board;
         const struct measurement *measurement;
+        const struct contest_names *names;
         const struct stage_options *options;
         int board_fd;
-        unsigned places[NAMES]; /* indices into names of those that take part */
+        unsigned places[CONTENDERS_MAX]; /* indices into names of those that do this one */
         unsigned place_count;
-        pid_t pids[NAMES * (PEERS_MAX + 1)];
+        pid_t pids[CONTENDERS_MAX * (PEERS_MAX + 1)];
         unsigned pid_count;
 };
 
@@ -61,7 +62,10 @@ static void become(const struct contest *contest, const char *path, char **argv,
         (void) sigprocmask(SIG_SETMASK, &signals, NULL);
         (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
         /* The same number would keep its close-on-exec flag. */
-        if (getppid() != parent ||
+        if (getppid() != parent) {
+                _exit(2);
+        }
+        if (contest->board_fd >= 0 &&
             (contest->board_fd == BOARD_FD ? fcntl(BOARD_FD, F_SETFD, 0)
                                            : dup2(contest->board_fd, BOARD_FD)) < 0) {
                 _exit(2);
@@ -76,7 +80,7 @@ static pid_t start(const struct contest *contest, unsigned place, const char *ro
         pid_t parent = getpid(), pid;
         int r;
 
-        r = worker_path(names[place], path, sizeof(path));
+        r = worker_path(contest->names->names[place], path, sizeof(path));
         if (r < 0) {
                 return r;
         }
@@ -218,7 +222,8 @@ static int sound(const struct contest *contest) {
                 if (place->wrong || place->lost) {
                         (void) fprintf(stderr,
                                        "slipring-bench: %s: %llu messages wrong, %llu lost\n",
-                                       names[contest->places[i]], (unsigned long long) place->wrong,
+                                       contest->names->names[contest->places[i]],
+                                       (unsigned long long) place->wrong,
                                        (unsigned long long) place->lost);
                         return -EBADMSG;
                 }
@@ -234,25 +239,80 @@ static void report(const struct contest *contest, bool json) {
         for (row = 0; row < ROWS_MAX && (row == 0 || measurement->rows[row]); row++) {
                 for (i = 0; i < contest->place_count; i++) {
                         place = &contest->board->places[contest->places[i]];
-                        report_contender(
-                                measurement, contest->options, row, names[contest->places[i]],
-                                place->note, contest->board->places[0].rounds[row],
-                                contest->board->places[1].rounds[row], place->rounds[row], json);
+                        report_contender(measurement, contest->options, row,
+                                         contest->names->names[contest->places[i]], place->note,
+                                         contest->board->places[0].rounds[row],
+                                         contest->board->places[1].rounds[row], place->rounds[row],
+                                         json);
                 }
         }
+}
+
+/* --- who takes part --- */
+
+/* Looks for the executable, and asks it. */
+static int find_contender(const char *name) {
+        struct contest_names one = {.count = 1};
+        const struct contest contest = {.names = &one, .board_fd = -1};
+        char path[PATH_MAX];
+
+        (void) snprintf(one.names[0], sizeof(one.names[0]), "%s", name);
+        if (worker_path(name, path, sizeof(path)) < 0) {
+                return -ENOENT;
+        }
+        return run_once(&contest, 0, "able") == 0 ? 0 : -EOPNOTSUPP;
+}
+
+static int add_name(struct contest_names *names, const char *name, size_t length, bool must) {
+        char text[sizeof(names->names[0])];
+        int r;
+
+        if (length == 0 || length >= sizeof(text) || memchr(name, '/', length) ||
+            names->count == CONTENDERS_MAX) {
+                (void) fprintf(stderr, "slipring-bench: '%.*s' is no contender\n", (int) length,
+                               name);
+                return -EINVAL;
+        }
+        (void) snprintf(text, sizeof(text), "%.*s", (int) length, name);
+        r = find_contender(text);
+        if (r < 0) {
+                (void) fprintf(stderr, "slipring-bench: %s: %s%s\n", text,
+                               r == -ENOENT ? "not built, for want of its library"
+                                            : "cannot run on this machine",
+                               must ? "" : "; left out");
+                return must ? r : 0;
+        }
+        memcpy(names->names[names->count++], text, sizeof(text));
+        return 0;
+}
+
+int contest_choose(struct contest_names *ret_names, const char *list) {
+        struct contest_names names = {.count = 0};
+        size_t length;
+        unsigned i;
+        int r = 0;
+
+        for (i = 0; i < (list ? REFERENCES : sizeof(known) / sizeof(*known)) && r == 0; i++) {
+                r = add_name(&names, known[i], strlen(known[i]), i < REFERENCES);
+        }
+        while (list && r == 0) {
+                length = strcspn(list, ",");
+                r = add_name(&names, list, length, true);
+                list = list[length] ? list + length + 1 : NULL;
+        }
+        if (r == 0) {
+                *ret_names = names;
+        }
+        return r;
 }
 
 /* --- a contest --- */
 
 static void choose(struct contest *contest) {
-        char path[PATH_MAX];
         unsigned i;
 
-        for (i = 0; i < NAMES; i++) {
-                if (worker_path(names[i], path, sizeof(path)) < 0) {
-                        (void) fprintf(stderr, "slipring-bench: %s: not built, left out\n",
-                                       names[i]);
-                } else if (contest->measurement->peers || run_once(contest, i, "can-alone") == 0) {
+        for (i = 0; i < contest->names->count; i++) {
+                if (contest->measurement->peers || run_once(contest, i, "can-alone") == 0) {
                         contest->places[contest->place_count++] = i;
                 }
         }
@@ -265,12 +325,12 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
 
         (void) snprintf(board->options.bus, sizeof(board->options.bus), "%s", options->bus);
         (void) snprintf(board->options.scratch, sizeof(board->options.scratch), "%s", scratch);
+        board->options.polled = contest->measurement->polled;
         board->options.floor_id = ring->id;
         board->options.payload_bytes = contest->measurement->payload_bytes;
         board->options.subscribers = contest->measurement->peers;
         board->count = stage_count(contest->measurement, options);
         board->period_ms = contest->measurement->period_ms;
-        board->blocking = true;
         board->pin = options->pin;
         board->cpu_count = options->cpu_count;
         for (i = 0; i < options->cpu_count && i < CPU_SETSIZE; i++) {
@@ -290,10 +350,11 @@ static int open_board(struct contest *contest) {
 }
 
 static int hold(struct contest *contest, bool json, int *ret_signal) {
-        char scratch[] = "/tmp/slipring-bench-XXXXXX";
+        char scratch[sizeof(contest->board->options.scratch)];
         struct floor *ring = NULL;
         int r;
 
+        (void) snprintf(scratch, sizeof(scratch), "/tmp/slipring-bench-%d-XXXXXX", (int) getpid());
         r = floor_new(&ring, DEPTH, contest->measurement->payload_bytes);
         if (r < 0) {
                 return r;
@@ -323,10 +384,16 @@ static int hold(struct contest *contest, bool json, int *ret_signal) {
 }
 
 int contest_run(const struct measurement *measurement,
+                const struct contest_names *names,
                 const struct stage_options *options,
                 bool json,
                 int *ret_signal) {
-        struct contest contest = {.measurement = measurement, .options = options, .board_fd = -1};
+        struct contest contest = {
+                .measurement = measurement,
+                .names = names,
+                .options = options,
+                .board_fd = -1,
+        };
         int r;
 
         r = open_board(&contest);

@@ -34,12 +34,35 @@ struct contest_board {
         uint32_t count, period_ms; /* period 0: nobody is attached */
         int cpus[CPU_SETSIZE];
         uint32_t cpu_count;
-        bool pin, blocking;
+        bool pin;
         struct contest_place places[CONTENDERS_MAX];
 };
 
-/* The part of contest_run() that all need: -EINTR, -ECHILD and others as stage_run(). */
+/* Who takes part: slipring, the floor, then others. */
+struct contest_names {
+        char names[CONTENDERS_MAX][16];
+        unsigned count;
+};
+
+/*
+ * contest_choose() - who takes part in each contest
+ * @ret_names:  set on success
+ * @list:       names separated by commas besides slipring and the floor, or NULL for all that are
+ *              built and can run here; others are named on standard error
+ *
+ * Return: 0, -ENOENT if one of @list, slipring or the floor is not built, -EINVAL for a name that
+ *         cannot be one.
+ */
+int contest_choose(struct contest_names *ret_names, const char *list);
+
+/*
+ * contest_run() - the same work by all of @names, in turns
+ *
+ * Return: 0, -EBADMSG if a message was wrong or lost, -ETIMEDOUT if a process hangs, else as
+ *         stage_run().
+ */
 int contest_run(const struct measurement *measurement,
+                const struct contest_names *names,
                 const struct stage_options *options,
                 bool json,
                 int *ret_signal);

@@ -25,23 +25,27 @@ struct bench {
         const char *only;
         bool json;
         bool alone;
+        const char *contenders;
+        struct contest_names names;
         char bus[SLIPRING_BUS_NAME_MAX + 1];
         struct registry *registry;
 };
 
 static const char help[] =
         "usage: slipring-bench [--quick] [--only NAME] [--json] [--rounds N] [--no-pin]\n"
+        "                      [--no-peers | --contenders LIST]\n"
         "\n"
         "Measures slipring beside the bare floor of the same work, in turns, and prints both and\n"
         "their ratio. Makes a bus of its own and removes it.\n"
         "\n"
-        "  --quick      a few seconds in all: fewer samples a round\n"
-        "  --only NAME  only measurements whose name begins with NAME\n"
-        "  --json       one JSON object a line\n"
-        "  --rounds N   rounds of each side, 5 to 99 (default 9; 5 with --quick)\n"
-        "  --no-pin     let the scheduler place the processes\n"
-        "  --no-peers   slipring and the floor only\n"
-        "  --list       print the names of the measurements\n";
+        "  --quick            a few samples a round\n"
+        "  --only NAME        only measurements whose name begins with NAME\n"
+        "  --json             one JSON object a line\n"
+        "  --rounds N         rounds of each side, 5 to 99 (default 9; 5 with --quick)\n"
+        "  --no-pin           let the scheduler place the processes\n"
+        "  --no-peers         slipring and the floor only\n"
+        "  --contenders LIST  these peers, such as zmq,lcm (default: all whose library is there)\n"
+        "  --list             print the names of the measurements\n";
 
 /* --- a bus of its own --- */
 
@@ -133,7 +137,8 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
         static struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
         int r;
 
-        if (measurement->peers && !measurement->period_ms && bench->stage.cpu_count < 2) {
+        if (measurement->peers && (!measurement->period_ms || measurement->polled) &&
+            bench->stage.cpu_count < 2) {
                 (void) fprintf(stderr,
                                "slipring-bench: %s: left out, two that spin need two "
                                "processors\n",
@@ -145,7 +150,8 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
         if (r == 0) {
                 report_rows(measurement, &bench->stage, rounds, bench->json);
                 if (measurement->contest && !bench->alone) {
-                        r = contest_run(measurement, &bench->stage, bench->json, ret_signal);
+                        r = contest_run(measurement, &bench->names, &bench->stage, bench->json,
+                                        ret_signal);
                 }
         }
         if (r == 0) {
@@ -153,8 +159,10 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
                 r = fflush(stdout) == 0 ? 0 : -errno;
         } else if (r != -EINTR) {
                 (void) fprintf(stderr, "slipring-bench: %s: %s\n", measurement->name,
-                               r == -ECHILD ? "a process of it failed or was killed"
-                                            : strerror(-r));
+                               r == -ECHILD      ? "a process of it failed or was killed"
+                               : r == -ETIMEDOUT ? "a process of it hangs"
+                               : r == -EBADMSG   ? "no figures of work that was not done"
+                                                 : strerror(-r));
         }
         return r;
 }
@@ -213,7 +221,7 @@ static int find_cpus(struct bench *bench) {
 
 /* Exit status of a wrong command line, 0 of one that is done with, -1 to go on. */
 static int parse(struct bench *bench, int argc, char **argv) {
-        enum { QUICK = 256, ONLY, JSON, ROUNDS, NO_PIN, NO_PEERS, LIST, HELP };
+        enum { QUICK = 256, ONLY, JSON, ROUNDS, NO_PIN, NO_PEERS, CONTENDERS, LIST, HELP };
         static const struct option options[] = {
                 {"quick", no_argument, NULL, QUICK},
                 {"only", required_argument, NULL, ONLY},
@@ -223,6 +231,7 @@ static int parse(struct bench *bench, int argc, char **argv) {
                 {"list", no_argument, NULL, LIST},
                 {"help", no_argument, NULL, HELP},
                 {"no-peers", no_argument, NULL, NO_PEERS},
+                {"contenders", required_argument, NULL, CONTENDERS},
                 {0},
         };
         bool listed = false;
@@ -254,6 +263,9 @@ static int parse(struct bench *bench, int argc, char **argv) {
                         break;
                 case NO_PEERS:
                         bench->alone = true;
+                        break;
+                case CONTENDERS:
+                        bench->contenders = optarg;
                         break;
                 case LIST:
                         listed = true;
@@ -291,6 +303,12 @@ int main(int argc, char **argv) {
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: which processors: %s\n", strerror(-r));
                 return 1;
+        }
+        if (!bench.alone) {
+                r = contest_choose(&bench.names, bench.contenders);
+                if (r < 0) {
+                        return r == -EINVAL ? 2 : 1;
+                }
         }
         bench.stage.bus = bench.bus;
         /* From here on there is something to clean up, whoever ends us and whoever stops reading.

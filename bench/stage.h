@@ -44,6 +44,7 @@ struct measurement {
         unsigned period_ms;   /* between two messages; 0: none, both sides spin */
         bool back;            /* peers publish too, on a topic of their own */
         bool loaned;          /* in place instead of copied */
+        bool polled;          /* peers take again and again where they else sleep */
         bool contest;         /* the peers' buses do the same work too */
         bool line;            /* the floor is bare cache lines instead of a ring */
 

@@ -1,6 +1,6 @@
 /*
- * Publishing to subscribers that sleep: what the call costs, when each has its sample, and when the
- * last one has.
+ * Publishing now and then to subscribers that sleep, or poll: what the call costs, when each has
+ * its sample, and when the last one has.
  *
  * Every message goes out at the next tick of a timer, and only once all have the one before, so
  * that all sleep by then. The time of reception is taken by the receiver, with the sample in hand.
@@ -30,7 +30,9 @@ static void publish(struct stage *stage, enum side side) {
                                                             SMALL_BYTES, 0) < 0;
         } else {
                 floor_publish(stage->ring, stage->payload);
-                floor_wake(stage->ring);
+                if (!stage->measurement->polled) {
+                        floor_wake(stage->ring);
+                }
         }
 }
 
@@ -94,11 +96,15 @@ void wake_round(struct stage *stage, enum side side, struct figures *ret_rows) {
 }
 
 static bool receive(struct stage *stage, enum side side) {
+        bool polled = stage->measurement->polled;
+
         if (side == FLOOR) {
-                floor_wait(stage->ring, stage->seen);
+                if (!polled) {
+                        floor_wait(stage->ring, stage->seen);
+                }
                 return floor_take(stage->ring, &stage->seen, stage->buffer);
         }
-        return slipring_subscriber_wait(stage->subscriber, SLIPRING_FOREVER) == 0 &&
+        return (polled || slipring_subscriber_wait(stage->subscriber, SLIPRING_FOREVER) == 0) &&
                slipring_subscriber_take(stage->subscriber, stage->buffer, SMALL_BYTES, NULL) == 1;
 }
 

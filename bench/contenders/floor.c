@@ -30,7 +30,7 @@ static int open_end(void **ret_end, const struct contender_options *options) {
                 return r;
         }
         /* It does not look who sleeps: with nobody there it is told so. */
-        end->wake = options->subscribers > 0;
+        end->wake = options->subscribers > 0 && !options->polled;
         *ret_end = end;
         return 0;
 }
@@ -60,9 +60,9 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "floor",
-        .note = "bare ring and bare futex: one copy in, one out; a system call a message; takes "
-                "the "
-                "newest; checks nothing",
+        .note = "bare ring and bare futex: one copy in, one out; a system call a message unless "
+                "all "
+                "poll; takes the newest; checks nothing",
         .alone = true,
         .open_publisher = open_end,
         .open_subscriber = open_end,
