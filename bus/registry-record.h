@@ -31,6 +31,13 @@ struct registry {
 };
 
 /*
+ * registry_claim() - become the only manager of registry->bus
+ *
+ * Return: 0, else as registry_open().
+ */
+int registry_claim(struct registry *registry, struct slipring_error *reterr);
+
+/*
  * registry_publish() - the directory as it now is, as a new generation
  */
 void registry_publish(struct registry *registry);

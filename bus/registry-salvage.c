@@ -31,19 +31,15 @@ static bool segment_is_own(int id, uint64_t least_bytes, uint64_t *ret_bytes) {
         return true;
 }
 
-static void segment_remove(key_t key) {
-        int id = key ? shmget(key, 0, 0) : -1;
-
-        if (segment_is_own(id, 0, NULL)) {
+/* The kernel lets creator and owner do so, whatever the mode. */
+static void segment_remove(key_t key, int id) {
+        if (key > 0 && shmget(key, 0, 0) == id) {
                 (void) shmctl(id, IPC_RMID, NULL);
         }
 }
 
-static void claim_remove(key_t key) {
-        struct semid_ds status;
-        int id = key ? semget(key, 0, 0) : -1;
-
-        if (id >= 0 && semctl(id, 0, IPC_STAT, &status) == 0 && status.sem_perm.cuid == geteuid()) {
+static void claim_remove(key_t key, int id) {
+        if (key > 0 && semget(key, 0, 0) == id) {
                 (void) semctl(id, 0, IPC_RMID);
         }
 }
@@ -75,17 +71,19 @@ static bool data_retire(struct layout_header *header, int id) {
         return shmctl(id, IPC_RMID, NULL) == 0;
 }
 
-static bool topic_remove(const struct layout_entry *entry) {
+/* Its data: by its header in any version, or else, where that was scribbled over or its owner took
+ * our access, by its size. */
+static bool data_remove(const struct layout_entry *entry) {
+        const struct segment_expect expect = topic_expect_data(entry, "");
         struct layout_header *header = header_attach(entry->data_id, LAYOUT_KIND_DATA);
+        struct segment segment = SEGMENT_NONE;
         bool removed = false;
 
         if (header && header->generation == entry->generation) {
-                /* The claims first, as in registry_retire_all(). */
-                claim_remove(entry->claim_key);
-                claim_remove(entry->pin_claim_key);
-                segment_remove(entry->pin_key);
-                segment_remove(entry->lock_key);
                 removed = data_retire(header, entry->data_id);
+        } else if (!header && segment_adopt(&segment, &expect, NULL) == 0) {
+                removed = data_retire(segment.address, entry->data_id);
+                segment_detach(&segment);
         }
         if (header) {
                 (void) shmdt(header);
@@ -96,12 +94,14 @@ static bool topic_remove(const struct layout_entry *entry) {
 static size_t entry_remove(const struct layout_entry *entry) {
         switch (entry->kind) {
         case LAYOUT_ENTRY_TOPIC:
+                claim_remove(entry->claim_key, entry->claim_id);
+                claim_remove(entry->pin_claim_key, entry->pin_claim_id);
+                segment_remove(entry->pin_key, entry->pin_id);
+                segment_remove(entry->lock_key, entry->lock_id);
                 return entry->data_key > 0 && shmget(entry->data_key, 0, 0) == entry->data_id &&
-                       topic_remove(entry);
+                       data_remove(entry);
         case LAYOUT_ENTRY_BOARD:
-                if (entry->board_key > 0 && shmget(entry->board_key, 0, 0) == entry->board_id) {
-                        segment_remove(entry->board_key);
-                }
+                segment_remove(entry->board_key, entry->board_id);
                 return 0;
         default:
                 return 0;
@@ -158,28 +158,36 @@ size_t registry_salvage_contents(int id) {
         if (directory == (void *) -1) {
                 return 0;
         }
+        /* state.retired: before any topic, so that who is told looks for the next bus. Pairs with
+         * the look at the state in take and wait. */
+        atomic_store_explicit(&((struct layout_header *) directory)->state, LAYOUT_STATE_RETIRED,
+                              memory_order_release);
         removed = entries_remove(directory, bytes);
         header = header_attach(id, LAYOUT_KIND_DIRECTORY);
         if (header) {
                 removed += segments_remove(header->instance);
                 (void) shmdt(header);
         }
-        /* state.retired: as above, for those who wait for another table. */
-        atomic_store_explicit(&((struct layout_header *) directory)->state, LAYOUT_STATE_RETIRED,
-                              memory_order_release);
         (void) shmdt(directory);
         return removed;
 }
 
 int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error *reterr) {
-        key_t key = directory_key(geteuid(), bus);
-        int id = shmget(key, 0, 0), claim = semget(key, 0, 0);
+        struct registry registry = {.segment = SEGMENT_NONE};
+        int id, r;
 
-        *ret_topics = registry_salvage_contents(id);
-        if ((id >= 0 && shmctl(id, IPC_RMID, NULL) < 0) ||
-            (claim >= 0 && semctl(claim, 0, IPC_RMID) < 0)) {
-                return error_set(reterr, -errno, "cannot remove what is left of bus '%s' (%s)", bus,
-                                 strerror(errno));
+        (void) snprintf(registry.bus, sizeof(registry.bus), "%s", bus);
+        r = registry_claim(&registry, reterr);
+        if (r < 0) {
+                return r;
         }
-        return 0;
+        id = shmget(directory_key(geteuid(), bus), 0, 0);
+        *ret_topics = registry_salvage_contents(id);
+        if (id >= 0 && shmctl(id, IPC_RMID, NULL) < 0) {
+                r = error_set(reterr, -errno, "cannot remove what is left of bus '%s' (%s)", bus,
+                              strerror(errno));
+        }
+        /* While it is held, as in registry_remove(). */
+        (void) semctl(registry.claim_id, 0, IPC_RMID);
+        return r;
 }

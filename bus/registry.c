@@ -160,7 +160,7 @@ static int claim_try(struct registry *registry,
                          (int) holder);
 }
 
-static int claim_bus(struct registry *registry, struct slipring_error *reterr) {
+int registry_claim(struct registry *registry, struct slipring_error *reterr) {
         char what[128];
         struct segment_expect expect;
         int tries, r = -EIDRM;
@@ -216,6 +216,11 @@ static int table_adopt(struct registry *registry,
         int r;
 
         r = directory_read(directory, &table, reterr);
+        if (r == -ENOENT || r == -EAGAIN) {
+                /* Nobody else writes it, and its header was stored after its first table. */
+                r = error_set(reterr, -EBADMSG, "bus '%s': its directory is corrupt",
+                              directory->bus);
+        }
         if (r == 0) {
                 registry->instance = table.table->instance;
                 registry->generation = table.table->generation;
@@ -300,7 +305,7 @@ int registry_open(struct registry **ret_registry, const char *bus, struct slipri
         registry->segment = SEGMENT_NONE;
         registry->claim_id = -1;
         (void) snprintf(registry->bus, sizeof(registry->bus), "%s", bus);
-        r = claim_bus(registry, reterr);
+        r = registry_claim(registry, reterr);
         if (r == 0) {
                 r = directory_open(registry, reterr);
                 if (r < 0 && registry->claim_made) {

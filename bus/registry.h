@@ -122,7 +122,7 @@ struct registry *registry_remove(struct registry *registry);
  * entries lead to, wherever they lie in it, and what bears its instance; clients are told as with
  * registry_remove(), within 100 ms. Objects of entries that were scribbled over too are left.
  *
- * Return: 0, -EPERM where the key is another user's.
+ * Return: 0, -EBUSY if a manager runs it, -EPERM where the key is another user's.
  */
 int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error *reterr);
 

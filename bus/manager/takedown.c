@@ -93,8 +93,14 @@ static int find(struct takedown *down, const char *name, struct slipring_error *
 
 static pid_t manager_pid(const struct takedown *down) {
         int id = semget(directory_key(down->user, down->bus), 0, 0);
-        pid_t pid = id < 0 ? 0 : claim_holder(id);
+        struct semid_ds status;
+        pid_t pid;
 
+        /* Anyone can make a set of that key, and let it name any process. */
+        if (id < 0 || semctl(id, 0, IPC_STAT, &status) < 0 || status.sem_perm.cuid != down->user) {
+                return 0;
+        }
+        pid = claim_holder(id);
         return pid > 0 ? pid : 0;
 }
 

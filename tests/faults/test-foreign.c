@@ -1,8 +1,8 @@
 /*
- * Strangers by construction: a bus of another layout version, a class of publishers that nobody
- * knows yet, segments in each other's place, clients of another schema or another interface. Each
- * is refused by name before anything is read or written by the wrong rules; what was attached
- * before goes on; and the bus can be taken down or repaired with the words that the error gives.
+ * Strangers by construction: a topic and a bus of another layout version, and segments in each
+ * other's place. Each is refused by name before anything is read or written by the wrong rules;
+ * what was attached before goes on; and the bus can be taken down or repaired with the words that
+ * the error gives.
  */
 
 #include <errno.h>

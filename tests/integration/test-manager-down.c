@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ipc.h>
@@ -328,6 +329,115 @@ static void test_what_a_scribbled_directory_led_to_is_removed(void **state) {
         assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
 }
 
+/* Neither an owner who took the manager's access nor a spoiled header saves a topic. */
+static void test_force_takes_what_was_locked_or_spoiled_too(void **state) {
+        struct slipring_subscriber *subscriber;
+        struct layout_entry imu, odom;
+        struct shmid_ds status;
+        char *address;
+
+        leave_bus();
+        subscriber = subscriber_open("odom", SLIPRING_START_NEXT);
+        imu = daemon_entry(&bus, "imu");
+        odom = daemon_entry(&bus, "odom");
+        assert_int_equal(shmctl(imu.data_id, IPC_STAT, &status), 0);
+        status.shm_perm.mode = 0;
+        assert_int_equal(shmctl(imu.data_id, IPC_SET, &status), 0);
+        address = shmat(odom.data_id, NULL, 0);
+        assert_ptr_not_equal(address, (void *) -1);
+        memset(address, 0xee, offsetof(struct layout_header, state));
+        assert_int_equal(shmdt(address), 0);
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        expect_force(subscriber, "version");
+        assert_true(objects_are_gone(&imu));
+        assert_true(objects_are_gone(&odom));
+}
+
+/* Words and stamps of the directory's ring: nobody can read a table from it any more. */
+static void test_a_directory_without_a_table_needs_force(void **state) {
+        const size_t words = header_directory(0).words_offset,
+                     slots = header_directory(0).slots_offset;
+        const struct {
+                size_t offset;
+                uint32_t value;
+        } spoils[] = {
+                {words + offsetof(struct layout_words, head), 0},
+                {words + offsetof(struct layout_words, head), 0xffffffff},
+                {slots + 4, 0xffffffff},
+        };
+        struct slipring_subscriber *subscriber;
+        struct layout_entry imu;
+        size_t i;
+
+        for (i = 0; i < sizeof(spoils) / sizeof(spoils[0]); i++) {
+                leave_bus();
+                subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+                imu = daemon_entry(&bus, "imu");
+                directory_spoil(spoils[i].offset, spoils[i].value);
+                directory_spoil(spoils[i].offset +
+                                        (i == 2 ? header_directory(0).slot_stride_bytes : 4),
+                                i == 0 ? 0 : spoils[i].value);
+                daemon_spawn(&bus, NULL);
+                assert_int_equal(daemon_wait(&bus), 1);
+                daemon_expect(&bus, "its directory is corrupt");
+                expect_force(subscriber, "its directory is corrupt");
+                assert_true(objects_are_gone(&imu));
+        }
+}
+
+/* Who is told looks for a successor, and is not told of a publisher's tricks. */
+static void test_after_force_clients_wait_for_the_next_bus(void **state) {
+        struct slipring_subscriber *subscriber;
+        struct slipring_error error = {0};
+
+        leave_bus();
+        subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        assert_int_equal(down("--force", NULL), 0);
+        assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, &error), -ENOENT);
+        daemon_start(&bus, NULL);
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, &error), 0);
+        slipring_subscriber_close(subscriber);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
+/* A set of semaphores under the bus's key, made by a user who is not trusted, names a process. */
+static void test_a_strangers_claim_ends_nobody(void **state) {
+        struct sembuf plus = {.sem_op = 1};
+        int ready[2], id, status;
+        pid_t pid;
+        char byte = 0;
+
+        if (geteuid() != 0) {
+                skip();
+        }
+        assert_int_equal(pipe(ready), 0);
+        (void) fflush(NULL);
+        pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+                id = setresuid(OTHER_USER, OTHER_USER, OTHER_USER) < 0
+                             ? -1
+                             : semget(directory_key(0, bus.bus), 1, IPC_CREAT | IPC_EXCL | 0666);
+                byte = id >= 0 && semop(id, &plus, 1) == 0;
+                (void) !write(ready[1], &byte, 1);
+                (void) pause();
+                _exit(0);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(byte, 1);
+        assert_int_equal(down("-b", bus.bus), 1);
+        assert_int_equal(down("--force", NULL), 1);
+        assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+        id = semget(directory_key(0, bus.bus), 0, 0);
+        assert_int_equal(semctl(id, 0, IPC_RMID), 0);
+        assert_int_equal(kill(pid, SIGKILL), 0);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_int_equal(close(ready[0]), 0);
+        assert_int_equal(close(ready[1]), 0);
+}
+
 /* An entry is believed only where it leads to what it says. */
 static void test_force_leaves_what_an_entry_only_points_at(void **state) {
         struct layout_entry imu, odom;
@@ -341,14 +451,13 @@ static void test_force_leaves_what_an_entry_only_points_at(void **state) {
         odom = daemon_entry(&bus, "odom");
         entries_lead_to("imu", key, stranger);
         directory_spoil(offsetof(struct layout_header, layout_version), 77);
-        /* imu is found by its instance; what only its entry knew is left. */
+        /* imu's data is found by its instance. */
         assert_int_equal(down("--force", NULL), 0);
         assert_output("%s: removed, 2 topics found by force", bus.bus);
-        assert_true(shmget(imu.data_key, 0, 0) < 0);
+        assert_true(objects_are_gone(&imu));
         assert_true(objects_are_gone(&odom));
         assert_int_equal(shmctl(stranger, IPC_STAT, &status), 0);
         assert_int_equal(shmctl(stranger, IPC_RMID, NULL), 0);
-        assert_int_equal(semctl(imu.claim_id, 0, IPC_RMID), 0);
 }
 
 static void test_corrupt_directory_is_refused_by_the_manager_too(void **state) {
@@ -407,6 +516,14 @@ int main(void) {
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_what_a_scribbled_directory_led_to_is_removed,
                                                 setup, teardown),
+                cmocka_unit_test_setup_teardown(test_force_takes_what_was_locked_or_spoiled_too,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_directory_without_a_table_needs_force, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_after_force_clients_wait_for_the_next_bus,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_strangers_claim_ends_nobody, setup,
+                                                teardown),
                 cmocka_unit_test_setup_teardown(test_force_leaves_what_an_entry_only_points_at,
                                                 setup, teardown),
                 cmocka_unit_test_setup_teardown(
