@@ -568,7 +568,8 @@ static void test_scribbled_lines_stop_nobody_and_show(void **state) {
         bool whole;
 
         taker = subscriber_open("camera", SLIPRING_START_OLDEST);
-        for (number = 1; number <= 2000; number++) {
+        /* Until some pins broke, or this test would see nothing. */
+        for (number = 1; number <= 2000 || broken == 0; number++) {
                 publish(publisher, number);
                 /* Nobody who takes copies is harmed at all. */
                 assert_int_equal(slipring_subscriber_take(taker, buffer, sizeof(buffer), &taken),
@@ -592,8 +593,7 @@ static void test_scribbled_lines_stop_nobody_and_show(void **state) {
                 wrong += r == 0 && !whole;
         }
         process_kill(pid);
-        /* Some pins broke, or this test would see nothing; each that did was told. */
-        assert_true(broken > 0);
+        /* Each that broke was told. */
         assert_int_equal(wrong, 0);
         info = info_of(taker);
         assert_int_equal(info.delivered, info.sequence);
