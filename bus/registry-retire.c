@@ -59,6 +59,26 @@ static bool is_of_record(const struct registry *registry, const struct record *r
                shmget(record->entry.data_key, 0, 0) == record->topic.data.id;
 }
 
+/* Before our rights to it are set: key and id belong together, or its header can be read and says
+ * so. Else an owner could have another topic's segment given to it, by way of an id that comes
+ * round again. */
+static bool is_known(const struct registry *registry, const struct layout_entry *entry) {
+        const struct layout_header *header;
+        bool known;
+
+        if (entry->data_key > 0 && shmget(entry->data_key, 0, 0) == entry->data_id) {
+                return true;
+        }
+        header = shmat(entry->data_id, NULL, SHM_RDONLY);
+        if (header == (void *) -1) {
+                return false;
+        }
+        /* A segment of fewer bytes has a page all the same. */
+        known = header->instance == registry->instance && header->generation == entry->generation;
+        (void) shmdt(header);
+        return known;
+}
+
 /* A topic of an earlier manager, to tell its clients: attached however its access was changed.
  * Where its header cannot be read any more, they are told by the state alone, whose place is the
  * same in each version, and look at it after 100 ms. */
@@ -69,7 +89,7 @@ static void attach_to_retire(const struct registry *registry, struct record *rec
         int r;
 
         if (topic->data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC ||
-            segment_adopt(&topic->data, &expect, NULL) < 0) {
+            !is_known(registry, entry) || segment_adopt(&topic->data, &expect, NULL) < 0) {
                 return;
         }
         r = header_read(&topic->header, topic->data.address, topic->data.bytes, LAYOUT_KIND_DATA,
@@ -132,8 +152,14 @@ void registry_retire_all(struct registry *registry) {
         /* The claims first: a standby blocked on one is woken with EIDRM and finds the successor.
          */
         for (i = 0; i < registry->count; i++) {
-                if (registry->records[i].entry.state == LAYOUT_ENTRY_REMOVING) {
-                        entry_objects_remove(&registry->records[i].entry);
+                struct record *record = &registry->records[i];
+
+                if (record->entry.state == LAYOUT_ENTRY_REMOVING) {
+                        entry_objects_remove(&record->entry);
+                        /* Where key or size were scribbled over; it was found to be the topic's. */
+                        if (record->topic.data.id >= 0) {
+                                (void) shmctl(record->topic.data.id, IPC_RMID, NULL);
+                        }
                 }
         }
         if (topics) {

@@ -50,6 +50,9 @@ static int parse_name(struct takedown *down, const char *name) {
         if (!slash) {
                 return 0;
         }
+        if ((size_t) (slash - name) >= sizeof(user)) {
+                return -EINVAL;
+        }
         (void) snprintf(user, sizeof(user), "%.*s", (int) (slash - name), name);
         return trust_find_user(user, &down->user);
 }

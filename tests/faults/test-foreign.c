@@ -1,8 +1,8 @@
 /*
- * Strangers by construction: a topic and a bus of another layout version, and segments in each
- * other's place. Each is refused by name before anything is read or written by the wrong rules;
- * what was attached before goes on; and the bus can be taken down or repaired with the words that
- * the error gives.
+ * Strangers by construction: a topic and a bus of another layout version, a class of publishers
+ * that nobody knows yet, and segments in each other's place. Each is refused by name before
+ * anything is read or written by the wrong rules; what was attached before goes on; and the bus can
+ * be taken down or repaired with the words that the error gives.
  */
 
 #include <errno.h>
@@ -18,9 +18,10 @@
 #include "tests/harness/daemon.h"
 
 #define FIELDS "fields: {number: uint64, words: \"uint64[7]\"}"
-#define TWO_TOPICS                                                                                 \
+#define THREE_TOPICS                                                                               \
         "topics:\n  imu: {depth: 8, " FIELDS "}\n"                                                 \
-        "  lidar: {depth: 4, pins: 2, " FIELDS "}\n"
+        "  lidar: {depth: 4, pins: 2, " FIELDS "}\n"                                               \
+        "  events: {depth: 4, publishers: shared, " FIELDS "}\n"
 
 /* Later than every version that there is. */
 #define LATER 3u
@@ -129,7 +130,7 @@ static void test_a_topic_of_another_version_is_refused_and_replaced(void **state
         char text[64];
         size_t i;
 
-        setup(TWO_TOPICS);
+        setup(THREE_TOPICS);
         publisher = publisher_open("imu");
         subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
         expect_traffic(publisher, subscriber, 1);
@@ -168,7 +169,7 @@ static void test_a_topic_of_another_version_is_refused_and_replaced(void **state
 static void test_pins_and_version_belong_together(void **state) {
         struct layout_entry imu, lidar;
 
-        setup(TWO_TOPICS);
+        setup(THREE_TOPICS);
         imu = daemon_entry(&bus, "imu");
         lidar = daemon_entry(&bus, "lidar");
         version_store(imu.data_id, LAYOUT_VERSION_PINS);
@@ -190,7 +191,7 @@ static void test_a_bus_of_another_version_is_refused_and_left_as_it_is(void **st
         struct command command;
         size_t objects, i;
 
-        setup(TWO_TOPICS);
+        setup(THREE_TOPICS);
         publisher = publisher_open("imu");
         subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
         expect_traffic(publisher, subscriber, 1);
@@ -239,7 +240,7 @@ static void test_a_bus_of_another_version_is_refused_and_left_as_it_is(void **st
 static void test_down_ends_a_manager_whose_directory_it_cannot_read(void **state) {
         struct command command;
 
-        setup(TWO_TOPICS);
+        setup(THREE_TOPICS);
         version_store(directory_id(), LATER);
         command_run(&command, "down");
         command_expect_code(&command, 0);
@@ -251,10 +252,59 @@ static void test_down_ends_a_manager_whose_directory_it_cannot_read(void **state
 
 /* --- other kinds and classes --- */
 
+/* Into a topic's entry, in every table of the directory. */
+static void entry_store(const char *topic, size_t at, uint32_t value) {
+        int id = directory_id();
+        char *address = shmat(id, NULL, 0);
+        struct layout_entry *entry;
+        struct shmid_ds status;
+        size_t offset, found = 0;
+
+        assert_ptr_not_equal(address, (void *) -1);
+        assert_int_equal(shmctl(id, IPC_STAT, &status), 0);
+        for (offset = 0; offset + sizeof(*entry) <= status.shm_segsz; offset += 8) {
+                entry = (struct layout_entry *) (address + offset);
+                if (entry->kind == LAYOUT_ENTRY_TOPIC && strcmp(entry->name, topic) == 0) {
+                        memcpy((char *) entry + at, &value, sizeof(value));
+                        found++;
+                }
+        }
+        assert_true(found > 0);
+        assert_int_equal(shmdt(address), 0);
+}
+
+static void test_no_publisher_of_a_class_that_nobody_knows(void **state) {
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        struct slipring_error error = {0};
+        struct layout_entry before;
+
+        setup(THREE_TOPICS);
+        before = daemon_entry(&bus, "imu");
+        daemon_kill(&bus);
+        entry_store("imu", offsetof(struct layout_entry, publishers), 7);
+        header_store(before.data_id, offsetof(struct layout_header, publishers), 7);
+        assert_int_equal(publisher_try("imu", &error), -EPROTONOSUPPORT);
+        says(&error, -EPROTONOSUPPORT, "class 7, which this library does not know");
+        /* How they agree among each other is not a subscriber's business. */
+        subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+        daemon_start(&bus, NULL);
+        assert_int_not_equal(daemon_entry(&bus, "imu").data_id, before.data_id);
+        assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, &error), 0);
+        publisher = publisher_open("imu");
+        expect_traffic(publisher, subscriber, 1);
+        slipring_publisher_close(publisher);
+        slipring_subscriber_close(subscriber);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_int_equal(ipc_objects(), 0);
+        daemon_teardown(&bus);
+}
+
 static void test_a_segment_in_another_ones_place_is_refused(void **state) {
         struct layout_entry imu;
 
-        setup(TWO_TOPICS);
+        setup(THREE_TOPICS);
         imu = daemon_entry(&bus, "imu");
         header_store(imu.data_id, offsetof(struct layout_header, kind), LAYOUT_KIND_DIRECTORY);
         expect_no_client("imu", -EBADMSG, "corrupt");
@@ -269,12 +319,35 @@ static void test_a_segment_in_another_ones_place_is_refused(void **state) {
         daemon_teardown(&bus);
 }
 
+/* A directory that can be read, but for one key: its old segment goes all the same. */
+static void test_an_entry_with_another_key_is_replaced_whole(void **state) {
+        struct slipring_subscriber *subscriber;
+        struct slipring_error error = {0};
+        struct layout_entry before;
+
+        setup(THREE_TOPICS);
+        before = daemon_entry(&bus, "imu");
+        subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+        daemon_kill(&bus);
+        entry_store("imu", offsetof(struct layout_entry, data_key), 0x51234567);
+        daemon_start(&bus, NULL);
+        assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
+        assert_int_equal(slipring_subscriber_move(subscriber, 0, &error), 0);
+        assert_int_equal(shmget(before.data_key, 0, 0), -1);
+        slipring_subscriber_close(subscriber);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+        assert_int_equal(ipc_objects(), 0);
+        daemon_teardown(&bus);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_a_topic_of_another_version_is_refused_and_replaced),
                 cmocka_unit_test(test_pins_and_version_belong_together),
                 cmocka_unit_test(test_a_bus_of_another_version_is_refused_and_left_as_it_is),
                 cmocka_unit_test(test_down_ends_a_manager_whose_directory_it_cannot_read),
+                cmocka_unit_test(test_no_publisher_of_a_class_that_nobody_knows),
+                cmocka_unit_test(test_an_entry_with_another_key_is_replaced_whole),
                 cmocka_unit_test(test_a_segment_in_another_ones_place_is_refused),
         };
 
