@@ -116,7 +116,7 @@ static int bus_remove(struct bench *bench) {
                 keys[count++] = registry_entry(bench->registry, i)->claim_key;
                 keys[count++] = registry_entry(bench->registry, i)->board_key;
         }
-        bench->registry = registry_remove(bench->registry);
+        bench->registry = registry_remove(bench->registry, NULL);
         for (i = 0; i < count; i++) {
                 if (!gone(keys[i])) {
                         (void) fprintf(stderr, "slipring-bench: left behind: key 0x%08x\n",

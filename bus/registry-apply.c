@@ -289,6 +289,10 @@ static size_t switch_over(struct registry *registry) {
         return removed;
 }
 
+static bool has_no_spec(const struct record *record) {
+        return !record->spec;
+}
+
 int registry_apply(struct registry *registry,
                    const struct topic_spec *specs,
                    size_t count,
@@ -307,11 +311,16 @@ int registry_apply(struct registry *registry,
         if (!change.outcomes) {
                 return error_set(reterr, -ENOMEM, "no memory for %zu topics", count);
         }
-        registry_repair(registry);
-        r = plan_all(registry, &change, reterr);
+        r = registry_repair(registry, reterr);
+        if (r == 0) {
+                r = plan_all(registry, &change, reterr);
+        }
         if (r == 0 && records_any(registry, LAYOUT_ENTRY_CREATING)) {
                 registry_publish(registry);
                 r = registry_create_all(registry, reterr);
+        }
+        if (r == 0) {
+                r = registry_retire_prepare(registry, has_no_spec, reterr);
         }
         if (r < 0) {
                 plan_forget(registry);
@@ -320,7 +329,7 @@ int registry_apply(struct registry *registry,
                 return r;
         }
         removed = switch_over(registry);
-        registry_retire_all(registry);
+        (void) registry_retire_all(registry, NULL);
         for (i = 0; i < registry->count; i++) {
                 registry->records[i].spec = NULL;
         }

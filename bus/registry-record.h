@@ -81,23 +81,36 @@ int registry_create_all(struct registry *registry, struct slipring_error *reterr
 void registry_unmake(struct registry *registry);
 
 /*
+ * registry_retire_prepare() - be able to tell the clients of what goes
+ * @goes: does this one?
+ *
+ * Return: 0, or -ENOMEM: then it has to stay for now, or its clients would never know.
+ */
+int registry_retire_prepare(struct registry *registry,
+                            bool (*goes)(const struct record *),
+                            struct slipring_error *reterr);
+
+/*
  * registry_retire_all() - everything in state REMOVING: tell the clients, remove the objects,
  * forget. Takes 111 ms if a topic is among it.
+ *
+ * Return: 0, or -ENOMEM, with nothing changed, where that was not prepared.
  */
-void registry_retire_all(struct registry *registry);
+int registry_retire_all(struct registry *registry, struct slipring_error *reterr);
 
-/* What a killed manager left: half-made objects go, half-removed ones too. */
-void registry_repair(struct registry *registry);
+/* What a killed manager left: half-made objects go, half-removed ones too. As above. */
+int registry_repair(struct registry *registry, struct slipring_error *reterr);
 
 /*
  * registry_salvage_contents() - remove what a directory leads to that cannot be read
- * @id: of its segment, which stays, retired
+ * @id:         of its segment, which stays, retired
+ * @ret_topics: set to the number of topics that were removed, also on failure
  *
- * Return: the number of topics that were removed.
+ * Return: 0, -ENOMEM, -EMFILE or what else keeps it from looking for all; then it has to stay.
  */
-size_t registry_salvage_contents(int id);
+int registry_salvage_contents(int id, size_t *ret_topics, struct slipring_error *reterr);
 
-/* All objects but the bus's claim, which keeps other managers out until the end. */
-void registry_destroy(struct registry *registry);
+/* All objects but the bus's claim, which keeps other managers out until the end. As above. */
+int registry_destroy(struct registry *registry, struct slipring_error *reterr);
 
 #endif

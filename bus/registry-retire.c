@@ -1,10 +1,12 @@
 #include <errno.h>
+#include <string.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/error.h"
 #include "bus/registry-record.h"
 #include "bus/wake.h"
 
@@ -62,7 +64,7 @@ static bool is_of_record(const struct registry *registry, const struct record *r
 /* Before our rights to it are set: key and id belong together, or its header can be read and says
  * so. Else an owner could have another topic's segment given to it, by way of an id that comes
  * round again. */
-static bool is_known(const struct registry *registry, const struct layout_entry *entry) {
+static int is_known(const struct registry *registry, const struct layout_entry *entry) {
         const struct layout_header *header;
         bool known;
 
@@ -71,7 +73,7 @@ static bool is_known(const struct registry *registry, const struct layout_entry 
         }
         header = shmat(entry->data_id, NULL, SHM_RDONLY);
         if (header == (void *) -1) {
-                return false;
+                return errno == ENOMEM ? -ENOMEM : false;
         }
         /* A segment of fewer bytes has a page all the same. */
         known = header->instance == registry->instance && header->generation == entry->generation;
@@ -82,15 +84,19 @@ static bool is_known(const struct registry *registry, const struct layout_entry 
 /* A topic of an earlier manager, to tell its clients: attached however its access was changed.
  * Where its header cannot be read any more, they are told by the state alone, whose place is the
  * same in each version, and look at it after 100 ms. */
-static void attach_to_retire(const struct registry *registry, struct record *record) {
+static int attach_to_retire(const struct registry *registry, struct record *record) {
         struct layout_entry *entry = &record->entry;
         struct topic *topic = &record->topic;
         struct segment_expect expect = topic_expect_data(entry, "");
         int r;
 
-        if (topic->data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC ||
-            !is_known(registry, entry) || segment_adopt(&topic->data, &expect, NULL) < 0) {
-                return;
+        if (topic->data.id >= 0 || entry->kind != LAYOUT_ENTRY_TOPIC) {
+                return 0;
+        }
+        r = is_known(registry, entry);
+        r = r == true ? segment_adopt(&topic->data, &expect, NULL) : r < 0 ? r : -ENOENT;
+        if (r < 0) {
+                return r == -ENOMEM ? r : 0;
         }
         r = header_read(&topic->header, topic->data.address, topic->data.bytes, LAYOUT_KIND_DATA,
                         "", NULL);
@@ -102,6 +108,36 @@ static void attach_to_retire(const struct registry *registry, struct record *rec
         } else {
                 topic->ring = header_ring(&topic->header, topic->data.address);
         }
+        return 0;
+}
+
+int registry_retire_prepare(struct registry *registry,
+                            bool (*goes)(const struct record *),
+                            struct slipring_error *reterr) {
+        struct record *record;
+        size_t i;
+        int r;
+
+        for (i = 0; i < registry->count; i++) {
+                record = &registry->records[i];
+                r = goes(record) ? attach_to_retire(registry, record) : 0;
+                if (r < 0) {
+                        return error_set(reterr, r,
+                                         "topic '%s': cannot attach segment id %d to tell its "
+                                         "clients that it goes (%s)%s",
+                                         record->entry.name, record->entry.data_id, strerror(-r),
+                                         error_remedy(r));
+                }
+        }
+        return 0;
+}
+
+static bool goes_already(const struct record *record) {
+        return record->entry.state == LAYOUT_ENTRY_REMOVING;
+}
+
+static bool goes_with_the_bus(const struct record *record) {
+        return true;
 }
 
 static void ring_retire(struct ring *ring) {
@@ -130,12 +166,17 @@ static void wake_retired(struct registry *registry) {
         }
 }
 
-void registry_retire_all(struct registry *registry) {
+int registry_retire_all(struct registry *registry, struct slipring_error *reterr) {
         bool topics = false;
         size_t i;
+        int r;
 
         if (!records_any(registry, LAYOUT_ENTRY_REMOVING)) {
-                return;
+                return 0;
+        }
+        r = registry_retire_prepare(registry, goes_already, reterr);
+        if (r < 0) {
+                return r;
         }
         for (i = 0; i < registry->count; i++) {
                 struct record *record = &registry->records[i];
@@ -143,14 +184,12 @@ void registry_retire_all(struct registry *registry) {
                 if (record->entry.state != LAYOUT_ENTRY_REMOVING) {
                         continue;
                 }
-                attach_to_retire(registry, record);
                 if (record->topic.ring.state) {
                         ring_retire(&record->topic.ring);
                         topics = true;
                 }
         }
-        /* The claims first: a standby blocked on one is woken with EIDRM and finds the successor.
-         */
+        /* With its claim a topic's standby is woken, with EIDRM, and finds the successor. */
         for (i = 0; i < registry->count; i++) {
                 struct record *record = &registry->records[i];
 
@@ -167,6 +206,7 @@ void registry_retire_all(struct registry *registry) {
         }
         records_drop(registry, LAYOUT_ENTRY_REMOVING);
         registry_publish(registry);
+        return 0;
 }
 
 void registry_unmake(struct registry *registry) {
@@ -183,23 +223,31 @@ void registry_unmake(struct registry *registry) {
         registry_publish(registry);
 }
 
-void registry_repair(struct registry *registry) {
+int registry_repair(struct registry *registry, struct slipring_error *reterr) {
         if (records_any(registry, LAYOUT_ENTRY_CREATING)) {
                 registry_unmake(registry);
         }
-        registry_retire_all(registry);
+        return registry_retire_all(registry, reterr);
 }
 
-void registry_destroy(struct registry *registry) {
+int registry_destroy(struct registry *registry, struct slipring_error *reterr) {
         size_t i;
+        int r;
 
+        r = registry_retire_prepare(registry, goes_with_the_bus, reterr);
+        if (r < 0) {
+                return r;
+        }
         for (i = 0; i < registry->count; i++) {
                 registry->records[i].entry.state = LAYOUT_ENTRY_REMOVING;
         }
         registry_publish(registry);
         ring_retire(&registry->writer.ring);
         (void) wake_send(&registry->writer.ring.words->wake, WAKE_ALL);
-        registry_retire_all(registry);
-        (void) shmctl(registry->segment.id, IPC_RMID, NULL);
-        segment_detach(&registry->segment);
+        r = registry_retire_all(registry, reterr);
+        if (r == 0) {
+                (void) shmctl(registry->segment.id, IPC_RMID, NULL);
+                segment_detach(&registry->segment);
+        }
+        return r;
 }

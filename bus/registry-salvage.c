@@ -4,7 +4,7 @@
  * What stays where it is in every version is the header up to `instance` and its `state`, and of an
  * entry the keys and ids. So entries are looked for wherever they may lie, and believed only if
  * what they name is there: a key and an id that belong together, by chance once in 2^62, both of
- * this user's making, and for a topic the magic and the generation too.
+ * this user's making.
  */
 
 #include <errno.h>
@@ -14,9 +14,15 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+#include "bus/claim.h"
 #include "bus/directory.h"
 #include "bus/error.h"
 #include "bus/registry-record.h"
+
+struct salvage {
+        size_t topics;
+        int r;
+};
 
 static bool segment_is_own(int id, uint64_t least_bytes, uint64_t *ret_bytes) {
         struct shmid_ds status;
@@ -44,24 +50,30 @@ static void claim_remove(key_t key, int id) {
         }
 }
 
-/* To be detached with shmdt(2); NULL if it is none of this user's. */
-static struct layout_header *header_attach(int id, uint32_t kind) {
+static bool header_is(const struct layout_header *header, uint32_t kind) {
+        /* magic.last: pairs with whoever made it. */
+        return atomic_load_explicit(&header->magic, memory_order_acquire) == LAYOUT_MAGIC &&
+               header->kind == kind;
+}
+
+/* Of data of this user's, to be detached with shmdt(2). Returns -ENOENT if it is none of it,
+ * -ENOMEM if it cannot be looked at now. */
+static int header_attach(struct layout_header **ret_header, int id, int flags) {
         struct layout_header *header;
 
         if (!segment_is_own(id, sizeof(*header), NULL)) {
-                return NULL;
+                return -ENOENT;
         }
-        header = shmat(id, NULL, 0);
+        header = shmat(id, NULL, flags);
         if (header == (void *) -1) {
-                return NULL;
+                return errno == ENOMEM ? -ENOMEM : -ENOENT;
         }
-        /* magic.last: pairs with whoever made it. */
-        if (atomic_load_explicit(&header->magic, memory_order_acquire) == LAYOUT_MAGIC &&
-            header->kind == kind) {
-                return header;
+        if (!header_is(header, LAYOUT_KIND_DATA)) {
+                (void) shmdt(header);
+                return -ENOENT;
         }
-        (void) shmdt(header);
-        return NULL;
+        *ret_header = header;
+        return 0;
 }
 
 /* Sleepers look at the state every 100 ms. */
@@ -72,34 +84,42 @@ static bool data_retire(struct layout_header *header, int id) {
 }
 
 /* Its data: by its header in any version, or else, where that was scribbled over or its owner took
- * our access, by its size. */
-static bool data_remove(const struct layout_entry *entry) {
+ * our access, by its size. Returns 1 if it is gone, 0 if there is none, or -ENOMEM. */
+static int data_remove(const struct layout_entry *entry) {
         const struct segment_expect expect = topic_expect_data(entry, "");
-        struct layout_header *header = header_attach(entry->data_id, LAYOUT_KIND_DATA);
         struct segment segment = SEGMENT_NONE;
-        bool removed = false;
+        struct layout_header *header;
+        int r;
 
-        if (header && header->generation == entry->generation) {
-                removed = data_retire(header, entry->data_id);
-        } else if (!header && segment_adopt(&segment, &expect, NULL) == 0) {
-                removed = data_retire(segment.address, entry->data_id);
-                segment_detach(&segment);
+        if (entry->data_key <= 0 || shmget(entry->data_key, 0, 0) != entry->data_id) {
+                return 0;
         }
-        if (header) {
+        r = header_attach(&header, entry->data_id, 0);
+        if (r == 0) {
+                r = header->generation == entry->generation && data_retire(header, entry->data_id);
                 (void) shmdt(header);
+                return r;
         }
-        return removed;
+        if (r != -ENOMEM) {
+                r = segment_adopt(&segment, &expect, NULL);
+        }
+        if (r == 0) {
+                r = data_retire(segment.address, entry->data_id);
+                segment_detach(&segment);
+                return r;
+        }
+        return r == -ENOMEM ? r : 0;
 }
 
-static size_t entry_remove(const struct layout_entry *entry) {
+/* As data_remove(). */
+static int entry_remove(const struct layout_entry *entry) {
         switch (entry->kind) {
         case LAYOUT_ENTRY_TOPIC:
                 claim_remove(entry->claim_key, entry->claim_id);
                 claim_remove(entry->pin_claim_key, entry->pin_claim_id);
                 segment_remove(entry->pin_key, entry->pin_id);
                 segment_remove(entry->lock_key, entry->lock_id);
-                return entry->data_key > 0 && shmget(entry->data_key, 0, 0) == entry->data_id &&
-                       data_remove(entry);
+                return data_remove(entry);
         case LAYOUT_ENTRY_BOARD:
                 segment_remove(entry->board_key, entry->board_id);
                 return 0;
@@ -108,68 +128,102 @@ static size_t entry_remove(const struct layout_entry *entry) {
         }
 }
 
-static size_t entries_remove(const char *directory, uint64_t bytes) {
+/* As many as can be; the first error of one is the whole's. */
+static void salvaged(struct salvage *salvage, int r) {
+        if (r >= 0) {
+                salvage->topics += (size_t) r;
+        } else if (salvage->r == 0) {
+                salvage->r = r;
+        }
+}
+
+static void entries_remove(struct salvage *salvage, const char *directory, uint64_t bytes) {
         struct layout_entry entry;
-        size_t removed = 0;
         uint64_t offset;
 
         for (offset = 0; offset + sizeof(entry) <= bytes; offset += alignof(struct layout_entry)) {
                 memcpy(&entry, directory + offset, offsetof(struct layout_entry, board_line));
                 if (entry.state >= LAYOUT_ENTRY_CREATING && entry.state <= LAYOUT_ENTRY_REMOVING) {
                         memcpy(&entry, directory + offset, sizeof(entry));
-                        removed += entry_remove(&entry);
+                        salvaged(salvage, entry_remove(&entry));
                 }
         }
-        return removed;
+}
+
+/* Looked at without the right to write: most are others'. */
+static int data_remove_of(int id, uint64_t instance) {
+        struct layout_header *header;
+        bool found;
+        int r;
+
+        r = header_attach(&header, id, SHM_RDONLY);
+        if (r < 0) {
+                return r == -ENOMEM ? r : 0;
+        }
+        found = header->instance == instance;
+        (void) shmdt(header);
+        if (!found) {
+                return 0;
+        }
+        r = header_attach(&header, id, 0);
+        if (r == 0) {
+                r = data_retire(header, id);
+                (void) shmdt(header);
+        }
+        return r;
 }
 
 /* Data segments that no entry led to and that say they belong to this creation of a bus. */
-static size_t segments_remove(uint64_t instance) {
+static void segments_remove(struct salvage *salvage, uint64_t instance) {
         FILE *list = fopen("/proc/sysvipc/shm", "re");
-        struct layout_header *header;
-        size_t removed = 0;
         char line[512];
         int id;
 
-        while (list && fgets(line, sizeof(line), list)) {
-                header = sscanf(line, "%*d %d", &id) == 1 ? header_attach(id, LAYOUT_KIND_DATA)
-                                                          : NULL;
-                if (header) {
-                        removed += header->instance == instance && data_retire(header, id);
-                        (void) shmdt(header);
+        if (!list) {
+                salvaged(salvage, -errno);
+                return;
+        }
+        while (fgets(line, sizeof(line), list)) {
+                if (sscanf(line, "%*d %d", &id) == 1) {
+                        salvaged(salvage, data_remove_of(id, instance));
                 }
         }
-        if (list) {
-                (void) fclose(list);
+        if (ferror(list)) {
+                salvaged(salvage, -EIO);
         }
-        return removed;
+        (void) fclose(list);
 }
 
-size_t registry_salvage_contents(int id) {
-        struct layout_header *header;
-        size_t removed;
+int registry_salvage_contents(int id, size_t *ret_topics, struct slipring_error *reterr) {
+        struct salvage salvage = {0};
+        struct layout_header *directory;
         uint64_t bytes;
-        char *directory;
 
-        if (!segment_is_own(id, sizeof(*header), &bytes)) {
+        *ret_topics = 0;
+        if (!segment_is_own(id, sizeof(*directory), &bytes)) {
                 return 0;
         }
         directory = shmat(id, NULL, 0);
         if (directory == (void *) -1) {
-                return 0;
+                return error_set(reterr, -errno, "cannot attach directory id %d (%s)%s", id,
+                                 strerror(errno), error_remedy(-errno));
         }
         /* state.retired: before any topic, so that who is told looks for the next bus. Pairs with
          * the look at the state in take and wait. */
-        atomic_store_explicit(&((struct layout_header *) directory)->state, LAYOUT_STATE_RETIRED,
-                              memory_order_release);
-        removed = entries_remove(directory, bytes);
-        header = header_attach(id, LAYOUT_KIND_DIRECTORY);
-        if (header) {
-                removed += segments_remove(header->instance);
-                (void) shmdt(header);
+        atomic_store_explicit(&directory->state, LAYOUT_STATE_RETIRED, memory_order_release);
+        entries_remove(&salvage, (const char *) directory, bytes);
+        if (header_is(directory, LAYOUT_KIND_DIRECTORY)) {
+                segments_remove(&salvage, directory->instance);
         }
         (void) shmdt(directory);
-        return removed;
+        *ret_topics = salvage.topics;
+        if (salvage.r < 0) {
+                return error_set(reterr, salvage.r,
+                                 "%zu topics are removed, but not all could be looked for in "
+                                 "/proc/sysvipc/shm and attached (%s)%s; try again",
+                                 salvage.topics, strerror(-salvage.r), error_remedy(salvage.r));
+        }
+        return 0;
 }
 
 int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error *reterr) {
@@ -182,7 +236,12 @@ int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error 
                 return r;
         }
         id = shmget(directory_key(geteuid(), bus), 0, 0);
-        *ret_topics = registry_salvage_contents(id);
+        r = registry_salvage_contents(id, ret_topics, reterr);
+        if (r < 0) {
+                /* The directory is all that leads to the rest. */
+                claim_release(registry.claim_id);
+                return r;
+        }
         if (id >= 0 && shmctl(id, IPC_RMID, NULL) < 0) {
                 r = error_set(reterr, -errno, "cannot remove what is left of bus '%s' (%s)", bus,
                               strerror(errno));

@@ -240,6 +240,7 @@ static int directory_adopt(struct registry *registry,
                            const struct segment_expect *expect,
                            struct slipring_error *reterr) {
         struct directory directory = {.segment = SEGMENT_NONE};
+        size_t topics;
         int r;
 
         r = segment_adopt(&registry->segment, expect, reterr);
@@ -251,7 +252,10 @@ static int directory_adopt(struct registry *registry,
         if (r == -EAGAIN) {
                 /* Killed before the magic, and nobody has used it; or its start was scribbled
                  * over, and clients wait for what it leads to. */
-                (void) registry_salvage_contents(registry->segment.id);
+                r = registry_salvage_contents(registry->segment.id, &topics, reterr);
+                if (r < 0) {
+                        return r;
+                }
                 (void) shmctl(registry->segment.id, IPC_RMID, NULL);
                 segment_detach(&registry->segment);
                 return 1;
@@ -280,8 +284,8 @@ static int directory_open(struct registry *registry, struct slipring_error *rete
         r = directory_adopt(registry, &expect, reterr);
         if (r == 0 && ring_retired(&registry->writer.ring)) {
                 /* Killed while it took the bus down: finish that, then begin anew. */
-                registry_destroy(registry);
-                r = 1;
+                r = registry_destroy(registry, reterr);
+                r = r < 0 ? r : 1;
         }
         return r == 1 ? directory_create(registry, &expect, reterr) : r;
 }
@@ -379,14 +383,12 @@ uint32_t registry_reap_pins(const struct registry *registry, size_t index) {
 
 /* --- ending --- */
 
-struct registry *registry_remove(struct registry *registry) {
-        if (!registry) {
-                return NULL;
+struct registry *registry_remove(struct registry *registry, struct slipring_error *reterr) {
+        if (registry && registry_destroy(registry, reterr) == 0) {
+                /* While it is held: once released it could already be the next manager's. */
+                (void) semctl(registry->claim_id, 0, IPC_RMID);
+                registry->claim_id = -1;
         }
-        registry_destroy(registry);
-        /* While it is held: once released it could already be the next manager's. */
-        (void) semctl(registry->claim_id, 0, IPC_RMID);
-        registry->claim_id = -1;
         return registry_close(registry);
 }
 

@@ -109,10 +109,11 @@ uint32_t registry_reap_pins(const struct registry *registry, size_t index);
 
 /*
  * registry_remove() - take the bus down: retire every topic and remove every object
+ * @reterr: set, with its code, if the bus had to stay (-ENOMEM); may be NULL
  *
  * Return: NULL. The registry is closed.
  */
-struct registry *registry_remove(struct registry *registry);
+struct registry *registry_remove(struct registry *registry, struct slipring_error *reterr);
 
 /*
  * registry_salvage() - remove this user's bus of that name although its directory cannot be read
@@ -122,7 +123,8 @@ struct registry *registry_remove(struct registry *registry);
  * entries lead to, wherever they lie in it, and what bears its instance; clients are told as with
  * registry_remove(), within 100 ms. Objects of entries that were scribbled over too are left.
  *
- * Return: 0, -EBUSY if a manager runs it, -EPERM where the key is another user's.
+ * Return: 0, -EBUSY if a manager runs it, -EPERM where the key is another user's, or what
+ *         kept it from looking for all of it, such as -ENOMEM; then it can be called again.
  */
 int registry_salvage(const char *bus, size_t *ret_topics, struct slipring_error *reterr);
 

@@ -122,7 +122,7 @@ static int bus_remove(struct latency *latency) {
                 keys[count++] = registry_entry(latency->registry, 0)->claim_key;
                 keys[count++] = registry_entry(latency->registry, 0)->board_key;
         }
-        latency->registry = registry_remove(latency->registry);
+        latency->registry = registry_remove(latency->registry, NULL);
         while (count > 0) {
                 if (!gone(keys[--count])) {
                         cli_error(latency->cli, "left behind: key 0x%08x, see ipcs",

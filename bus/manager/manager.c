@@ -427,8 +427,13 @@ static int manager_open(struct manager *manager, struct slipring_error *reterr) 
 
 /* The bus first: everything else is this process's own. */
 static void bus_close(struct manager *manager) {
+        struct slipring_error error = {0};
+
         if (manager->remove) {
-                manager->registry = registry_remove(manager->registry);
+                manager->registry = registry_remove(manager->registry, &error);
+                if (error.code) {
+                        log_bus(&manager->log, LOG_ERR, "error", "the bus stays: %s", error.text);
+                }
         } else {
                 manager->registry = registry_close(manager->registry);
         }

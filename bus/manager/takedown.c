@@ -37,6 +37,21 @@ static bool remains(uid_t user, const char *bus) {
         return shmget(key, 0, 0) >= 0 || semget(key, 0, 0) >= 0;
 }
 
+/* In the order in which a client looks for it. */
+static uid_t whose(const char *bus) {
+        uid_t users[TRUST_USERS_MAX];
+        size_t count, i;
+        int failed;
+
+        count = trust_users(users, TRUST_USERS_MAX, &failed);
+        for (i = 0; i < count; i++) {
+                if (remains(users[i], bus)) {
+                        return users[i];
+                }
+        }
+        return geteuid();
+}
+
 /* Whose bus a name means that cannot be asked for it. */
 static int parse_name(struct takedown *down, const char *name) {
         const char *slash = name ? strchr(name, '/') : NULL;
@@ -46,8 +61,8 @@ static int parse_name(struct takedown *down, const char *name) {
                 return -ENOENT;
         }
         (void) snprintf(down->bus, sizeof(down->bus), "%s", slash ? slash + 1 : name);
-        down->user = geteuid();
         if (!slash) {
+                down->user = whose(down->bus);
                 return 0;
         }
         if ((size_t) (slash - name) >= sizeof(user)) {
@@ -194,8 +209,9 @@ static int remove_here(struct takedown *down, bool force, struct slipring_error 
                         down->topics = registry_count(registry);
                         down->counted = true;
                 }
-                (void) registry_remove(registry);
-                return 0;
+                error = (struct slipring_error){0};
+                (void) registry_remove(registry, &error);
+                return error.code ? error_set(reterr, error.code, "%s", error.text) : 0;
         }
         if (r != -EBADMSG && r != -EPROTONOSUPPORT) {
                 return error_set(reterr, r, "%s", error.text);

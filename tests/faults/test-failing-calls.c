@@ -313,12 +313,12 @@ static int run_publisher_info(struct slipring_error *reterr) {
 
 #define TOPICS 4
 
-static void specify(struct topic_spec ret_specs[TOPICS], uint32_t imu_depth) {
-        ret_specs[0] = topic_of("imu", imu_depth);
+static void specify(struct topic_spec ret_specs[TOPICS], uint32_t each_depth) {
+        ret_specs[0] = topic_of("imu", each_depth);
         ret_specs[1] = topic_of("odom", 2);
-        ret_specs[2] = topic_of("camera", 4);
+        ret_specs[2] = topic_of("camera", each_depth);
         ret_specs[2].pins = 2;
-        ret_specs[3] = topic_of("log", 4);
+        ret_specs[3] = topic_of("log", each_depth);
         ret_specs[3].publishers = LAYOUT_PUBLISHERS_SHARED;
 }
 
@@ -422,6 +422,18 @@ static void open_camera(void) {
         publish_one();
 }
 
+static int run_pin_next(struct slipring_error *reterr) {
+        struct slipring_sample sample;
+        int r = slipring_subscriber_pin(subscriber, &sample);
+
+        return r == 1 ? slipring_subscriber_unpin(subscriber, sample.payload) : r;
+}
+
+static void open_pinning_and_replace(void) {
+        assert_int_equal(run_open_pinning(NULL), 0);
+        replace();
+}
+
 static int run_pin(struct slipring_error *reterr) {
         struct slipring_sample sample;
         int r = slipring_subscriber_pin_newest(subscriber, &sample);
@@ -447,6 +459,11 @@ static void finish_camera(void) {
 
 static int run_open_shared(struct slipring_error *reterr) {
         return slipring_publisher_open(&publisher, "log", NULL, reterr);
+}
+
+static void open_shared_and_replace(void) {
+        assert_int_equal(run_open_shared(NULL), 0);
+        replace();
 }
 
 static void open_log(void) {
@@ -591,10 +608,15 @@ static const struct call client_calls[] = {
         {"subscriber_move", open_subscriber_and_replace, run_subscriber_move, finish_both, true},
         {"subscriber_close", open_subscriber, run_subscriber_close, finish_both, false},
         {"subscriber_open with pins", NULL, run_open_pinning, finish_camera, true},
-        {"subscriber_pin, unpin", open_camera, run_pin, finish_camera, false},
+        {"subscriber_pin, unpin", open_camera, run_pin_next, finish_camera, false},
+        {"subscriber_pin_newest, unpin", open_camera, run_pin, finish_camera, false},
+        {"subscriber_move with pins", open_pinning_and_replace, run_subscriber_move, finish_camera,
+         true},
         {"subscriber_close with pins", open_camera, run_subscriber_close, finish_camera, false},
         {"publisher_open of a shared topic", NULL, run_open_shared, finish_log, true},
         {"publisher_publish to a shared topic", open_log, run_publish, finish_log, false},
+        {"publisher_move of a shared topic", open_shared_and_replace, run_publisher_move,
+         finish_log, true},
         {"publisher_close of a shared topic", open_log, run_publisher_close, finish_log, false},
 };
 

@@ -1,7 +1,7 @@
 /*
- * Every system call and every allocation of a manager's start, and of a reload, fails once: it
- * serves all the same, or says why not and leaves nothing that was not there before; and the next
- * try works.
+ * Every system call and every allocation of a manager's start, and of a reload, fails once, and
+ * every system call of `slipring down`: it serves all the same, or says why not and leaves nothing
+ * that was not there before; and the next try works.
  */
 
 #include <errno.h>
@@ -10,7 +10,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mount.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -265,11 +268,51 @@ static void assert_untouched(size_t objects, int kept, int changed) {
         assert_carries("gone");
 }
 
-/* A topic whose objects may not be looked at was changed by somebody, and gets a successor. */
-static bool sees_access(void) {
-        const char *what = failing_what();
+/* What may not be looked at was changed by somebody, and gets a successor; what may not be found or
+ * let go stays. */
+static bool objects_are_hidden(void) {
+        static const char *const calls[] = {"shmctl", "semctl", "shmget", "semget"};
+        size_t i;
 
-        return strcmp(what, "shmctl") == 0 || strcmp(what, "semctl") == 0;
+        for (i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+                if (strcmp(failing_what(), calls[i]) == 0) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void objects_remove(void) {
+        struct shmid_ds status;
+        struct shm_info segments;
+        struct seminfo sets;
+        int i, id, highest;
+
+        highest = shmctl(0, SHM_INFO, (struct shmid_ds *) (void *) &segments);
+        for (i = 0; i <= highest; i++) {
+                id = shmctl(i, SHM_STAT, &status);
+                if (id >= 0) {
+                        assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
+                }
+        }
+        highest = semctl(0, 0, SEM_INFO, &sets);
+        for (i = 0; i <= highest; i++) {
+                struct semid_ds set;
+
+                id = semctl(i, 0, SEM_STAT, &set);
+                if (id >= 0) {
+                        assert_int_equal(semctl(id, 0, IPC_RMID), 0);
+                }
+        }
+}
+
+/* Without waiting it cannot serve: it ended, and left the bus as it was. */
+static void start_after_end(int status) {
+        assert_int_equal(status, 1);
+        assert_true(daemon_bus_exists(&bus));
+        log_clear();
+        daemon_start(&bus, NULL);
+        bus.read_bytes = 0;
 }
 
 static bool try_reload(enum failing_kind kind, unsigned k) {
@@ -284,6 +327,10 @@ static bool try_reload(enum failing_kind kind, unsigned k) {
         daemon_signal(&bus, SIGHUP);
         outcome = await(": reloaded ", "reload failed", &status);
         fired = failing_disarm();
+        if (fired && kind == FAILING_FORBIDDEN && strcmp(failing_what(), "epoll_wait") == 0) {
+                start_after_end(outcome == 2 ? status : daemon_wait(&bus));
+                outcome = 0;
+        }
         if (outcome == 2 || (outcome == 1 && !fired)) {
                 log_show();
                 fail_msg("%s failed at step %u: ended with %d", failing_what(), k, status);
@@ -299,12 +346,16 @@ static bool try_reload(enum failing_kind kind, unsigned k) {
         assert_carries("kept");
         assert_carries("changed");
         assert_carries("added");
-        if (!fired || !sees_access()) {
-                assert_int_equal(daemon_entry(&bus, "kept").data_id, kept);
+        if (!fired || !objects_are_hidden()) {
+                if (daemon_entry(&bus, "kept").data_id != kept) {
+                        log_show();
+                        fail_msg("%s failed at step %u: an unchanged topic was replaced",
+                                 failing_what(), k);
+                }
         }
         assert_int_not_equal(daemon_entry(&bus, "changed").data_id, changed);
         reload(BEFORE);
-        if (ipc_objects() != objects) {
+        if (ipc_objects() != objects && !(fired && objects_are_hidden())) {
                 fail_msg("%s failed at step %u: %zu objects instead of %zu", failing_what(), k,
                          ipc_objects(), objects);
         }
@@ -327,6 +378,7 @@ try_reloads(const char *what, void (*start)(enum failing_kind, unsigned), enum f
                 assert_true(k < POINTS_MAX);
         }
         end_well(k, false);
+        objects_remove();
         print_message("reload: %u %s tried\n", tried, what);
         assert_true(k > 10);
 }
@@ -335,8 +387,104 @@ static void test_reload_with_a_failing_call(void **state) {
         try_reloads("system calls", start_program, FAILING_CALLS);
 }
 
+static void test_reload_with_a_forbidden_call(void **state) {
+        try_reloads("forbidden system calls", start_program, FAILING_FORBIDDEN);
+}
+
 static void test_reload_with_a_failing_allocation(void **state) {
         try_reloads("allocations", start_inner, FAILING_ALLOCATIONS);
+}
+
+/* --- taking down --- */
+
+/* What nobody can read is taken down by force. */
+static void version_spoil(void) {
+        int id = shmget(directory_key(geteuid(), bus.bus), 0, 0);
+        struct layout_header *header = shmat(id, NULL, 0);
+
+        assert_ptr_not_equal(header, (void *) -1);
+        header->layout_version = 77;
+        assert_int_equal(shmdt(header), 0);
+}
+
+static int down_child(void *argument) {
+        const char *option = argument;
+        int fd = open(bus.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+
+        if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
+                return 125;
+        }
+        /* The leak checker's own calls at the end are not ours. */
+        (void) setenv("ASAN_OPTIONS", "detect_leaks=0", 1);
+        (void) execl(program_path("SLIPRING"), "slipring", "down", option, NULL);
+        return 126;
+}
+
+static int run_down(const char *option) {
+        return process_wait(process_start(down_child, (void *) (uintptr_t) option));
+}
+
+static bool try_down(const char *option, enum failing_kind kind, unsigned k) {
+        struct slipring_subscriber *subscriber;
+        uint8_t payload[64];
+        bool fired;
+        int r;
+
+        log_clear();
+        daemon_start(&bus, NULL);
+        subscriber = subscriber_open("kept", SLIPRING_START_NEXT);
+        daemon_kill(&bus);
+        if (option) {
+                version_spoil();
+        }
+        log_clear();
+        failing_arm_from(kind, k, -getpid(), SYS_semget);
+        r = run_down(option);
+        fired = failing_disarm();
+        if (r != 0 && (r != 1 || !fired || !daemon_logged(&bus, "slipring"))) {
+                log_show();
+                fail_msg("%s failed at step %u: ended with %d", failing_what(), k, r);
+        }
+        if (getenv("SLIPRING_TEST_SHOW")) {
+                print_message("%s (%d):\n", failing_what(), r);
+                log_show();
+        }
+        if (r != 0 && run_down(option) != 0 && daemon_bus_exists(&bus) && !objects_are_hidden()) {
+                log_show();
+                fail_msg("%s failed at step %u: not again", failing_what(), k);
+        }
+        if (!fired || !objects_are_hidden()) {
+                assert_int_equal(
+                        slipring_subscriber_take(subscriber, payload, sizeof(payload), NULL),
+                        -EIDRM);
+        }
+        slipring_subscriber_close(subscriber);
+        if (ipc_objects() != 0 && !(fired && objects_are_hidden())) {
+                log_show();
+                fail_msg("%s failed at step %u: %zu objects are left", failing_what(), k,
+                         ipc_objects());
+        }
+        objects_remove();
+        return fired;
+}
+
+static void try_downs(const char *option, enum failing_kind kind) {
+        unsigned k, tried = 0;
+
+        for (k = 1; try_down(option, kind, k); k += stride()) {
+                tried++;
+                assert_true(k < POINTS_MAX);
+        }
+        print_message("down%s: %u system calls tried\n", option ? " --force" : "", tried);
+        assert_true(k > 10);
+}
+
+static void test_down_with_a_failing_call(void **state) {
+        try_downs(NULL, FAILING_CALLS);
+}
+
+static void test_down_by_force_with_a_failing_call(void **state) {
+        try_downs("--force", FAILING_CALLS);
 }
 
 /* Users are looked up in files alone: what else a machine asks is not ours to test. */
@@ -360,9 +508,14 @@ static void users_from_files(void) {
 
 static int tests_run(void) {
         const struct CMUnitTest tests[] = {
-                CASE(test_start_with_a_failing_call),        CASE(test_start_with_a_forbidden_call),
-                CASE(test_start_with_a_failing_allocation),  CASE(test_reload_with_a_failing_call),
+                CASE(test_start_with_a_failing_call),
+                CASE(test_start_with_a_forbidden_call),
+                CASE(test_start_with_a_failing_allocation),
+                CASE(test_reload_with_a_failing_call),
+                CASE(test_reload_with_a_forbidden_call),
                 CASE(test_reload_with_a_failing_allocation),
+                CASE(test_down_with_a_failing_call),
+                CASE(test_down_by_force_with_a_failing_call),
         };
 
         (void) ipc_private(true);

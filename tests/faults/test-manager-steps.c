@@ -15,7 +15,10 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
 #include <sys/mman.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +45,12 @@
         "  changed: {fields: {x: float64, y: float64}}\n"                                          \
         "  added: {fields: {x: float64}, mode: \"0644\"}\n"
 
+#define SHARED_AND_PINNED                                                                          \
+        "topics:\n"                                                                                \
+        "  imu: {fields: {x: float64}}\n"                                                          \
+        "  log: {fields: {x: float64}, publishers: shared}\n"                                      \
+        "  camera: {fields: {x: float64}, depth: 4, pins: 2}\n"
+
 static struct daemon bus;
 static unsigned worker;
 
@@ -52,11 +61,13 @@ enum death {
         RELOADING,
         DOWN,
         DOWN_TWICE,
+        FORCED,
         DEATHS,
 };
 
-static const char *const death_names[DEATHS] = {"making and removing", "changing at a start",
-                                                "reloading", "down", "down, and down again"};
+static const char *const death_names[DEATHS] = {
+        "making and removing",  "changing at a start",     "reloading", "down",
+        "down, and down again", "down by force, and again"};
 static _Atomic unsigned *deaths;
 
 /* --- clients that are there all the time --- */
@@ -397,9 +408,11 @@ static void test_killed_at_any_step_of_a_reload(void **state) {
 
 /* --- taking down what no manager runs --- */
 
+static char *down_option; /* NULL: none */
+
 static void run_down(void *argument) {
         char *arguments[] = {(char *) (uintptr_t) program_path("SLIPRING"),
-                             (char *) (uintptr_t) "down", NULL};
+                             (char *) (uintptr_t) "down", down_option, NULL};
         int fd = open(argument, O_WRONLY | O_APPEND | O_CLOEXEC);
 
         (void) dup2(fd, STDOUT_FILENO);
@@ -460,6 +473,45 @@ static void test_down_finishes_what_a_killed_down_left(void **state) {
         assert_true(rounds > 3);
 }
 
+/* No manager and no `down` of this version can read it. */
+static void version_spoil(void) {
+        int id = shmget(directory_key(geteuid(), bus.bus), 0, 0);
+        struct layout_header *header = shmat(id, NULL, 0);
+
+        assert_ptr_not_equal(header, (void *) -1);
+        header->layout_version = 77;
+        assert_int_equal(shmdt(header), 0);
+}
+
+static void test_down_by_force_finishes_what_a_killed_one_left(void **state) {
+        static char force[] = "--force";
+        unsigned k = 1 + worker, rounds = 0;
+        key_t key = directory_key(geteuid(), bus.bus);
+        bool killed = true;
+
+        daemon_schema(&bus, SHARED_AND_PINNED);
+        down_option = force;
+        for (; killed; k += WORKERS) {
+                daemon_start(&bus, NULL);
+                clients_open("imu", "log", "camera");
+                daemon_kill(&bus);
+                version_spoil();
+                killed = kill_down_at_step(k);
+                if (shmget(key, 0, 0) >= 0 || semget(key, 0, 0) >= 0) {
+                        assert_false(kill_down_at_step(UINT32_MAX));
+                }
+                assert_int_equal(go_on(&clients[0]), -ENOENT);
+                assert_int_equal(go_on(&clients[1]), -ENOENT);
+                assert_int_equal(go_on(&clients[2]), -ENOENT);
+                clients_close();
+                assert_int_equal(ipc_objects(), 0);
+                rounds++;
+        }
+        down_option = NULL;
+        atomic_fetch_add(&deaths[FORCED], rounds - 1);
+        assert_true(rounds > 3);
+}
+
 /* --- fixtures, workers --- */
 
 static int setup(void **state) {
@@ -485,6 +537,8 @@ static int worker_run(void *argument) {
                 cmocka_unit_test_setup_teardown(test_killed_at_any_step_of_down, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_down_finishes_what_a_killed_down_left, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(test_down_by_force_finishes_what_a_killed_one_left,
+                                                setup, teardown),
         };
         int failed;
 

@@ -149,7 +149,7 @@ static void check_squat(struct squat *squat) {
                          0);
         /* The refused manager gave its claim back; a good one cleans up behind both. */
         assert_int_equal(registry_open(&registry, name, &error), 0);
-        registry_remove(registry);
+        registry_remove(registry, NULL);
 }
 
 static void test_a_squatted_key_is_refused_by_its_creator(void **state) {

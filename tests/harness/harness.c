@@ -134,7 +134,7 @@ static void remove_running(void) {
 
         for (i = 0; owner == getpid() && i < sizeof(running) / sizeof(running[0]); i++) {
                 if (running[i] && running[i]->registry) {
-                        registry_remove(running[i]->registry);
+                        registry_remove(running[i]->registry, NULL);
                 }
         }
 }
@@ -161,7 +161,7 @@ static void remove_left(struct bus *bus) {
         for (i = 0; i < sizeof(running) / sizeof(running[0]); i++) {
                 if (running[i] == bus) {
                         running[i] = NULL;
-                        registry_remove(bus->registry);
+                        registry_remove(bus->registry, NULL);
                 }
         }
 }
@@ -202,7 +202,7 @@ void bus_stop(struct bus *bus) {
         size_t count = bus_keys(bus, keys, 256), i;
 
         note_running(bus, false);
-        bus->registry = registry_remove(bus->registry);
+        bus->registry = registry_remove(bus->registry, NULL);
         for (i = 0; i < count; i++) {
                 assert_int_equal(shmget(keys[i], 0, 0), -1);
                 assert_int_equal(semget(keys[i], 0, 0), -1);

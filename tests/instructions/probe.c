@@ -293,6 +293,6 @@ int main(void) {
                 good = run(bus, &specs[0], run_small) && run(bus, &specs[1], run_large) &&
                        run(bus, &specs[2], run_pinned);
         }
-        (void) registry_remove(registry);
+        (void) registry_remove(registry, NULL);
         return good ? 0 : 1;
 }

@@ -470,7 +470,7 @@ static int full_run(void *argument) {
                 bad |= slipring_subscriber_open(&last, "t1999", NULL, NULL) != 0;
                 last = slipring_subscriber_close(last);
         }
-        registry_remove(registry);
+        registry_remove(registry, NULL);
         return bad ? 3 : 0;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <slipring/publisher.h>
 #include <slipring/subscriber.h>
 
 #include "tests/harness/daemon.h"
@@ -20,6 +21,12 @@
         "topics:\n"                                                                                \
         "  imu: {fields: {x: float64}}\n"                                                          \
         "  odom: {fields: {x: float64}}\n"
+
+#define CLASSES                                                                                    \
+        "topics:\n"                                                                                \
+        "  imu: {fields: {x: float64}}\n"                                                          \
+        "  log: {fields: {x: float64}, publishers: shared}\n"                                      \
+        "  camera: {fields: {x: float64}, depth: 4, pins: 2}\n"
 
 /* Debian's nobody: any user who is not this one. */
 #define OTHER_USER 65534
@@ -232,7 +239,7 @@ static void test_root_takes_down_another_users_bus(void **state) {
 /* --- what cannot be read --- */
 
 static void directory_spoil(size_t offset, uint32_t value) {
-        int id = shmget(directory_key(geteuid(), bus.bus), 0, 0);
+        int id = shmget(directory_key(bus.user, bus.bus), 0, 0);
         uint8_t *address = shmat(id, NULL, 0);
 
         assert_ptr_not_equal(address, (void *) -1);
@@ -283,6 +290,59 @@ static void expect_force(struct slipring_subscriber *subscriber, const char *why
 static bool objects_are_gone(const struct layout_entry *entry) {
         return shmget(entry->data_key, 0, 0) < 0 && shmget(entry->board_key, 0, 0) < 0 &&
                semget(entry->claim_key, 0, 0) < 0;
+}
+
+/* Of whom it is need not be said, where that user is trusted. */
+static void test_root_forces_a_trusted_users_bus(void **state) {
+        if (geteuid() != 0) {
+                skip();
+        }
+        assert_int_equal(setenv("SLIPRING_TRUST", "65534", 1), 0);
+        bus.prepare = as_other_user;
+        bus.user = OTHER_USER;
+        leave_bus();
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        assert_int_equal(down("-b", bus.bus), 1);
+        assert_output("'slipring down --force'");
+        assert_int_equal(down("--force", NULL), 0);
+        assert_output("%s: removed, 2 topics found by force", bus.bus);
+        assert_int_equal(shmget(directory_key(OTHER_USER, bus.bus), 0, 0), -1);
+        assert_int_equal(unsetenv("SLIPRING_TRUST"), 0);
+}
+
+/* One that is served, with topics of the same names, sizes and makers. */
+static void test_force_leaves_the_users_other_buses(void **state) {
+        struct slipring_subscriber *theirs;
+        struct slipring_publisher *publisher;
+        struct layout_entry imu, log, camera;
+        struct daemon other;
+        double sample = 1.0, got = 0.0;
+
+        daemon_schema(&bus, CLASSES);
+        leave_bus();
+        imu = daemon_entry(&bus, "imu");
+        log = daemon_entry(&bus, "log");
+        camera = daemon_entry(&bus, "camera");
+        daemon_setup(&other);
+        daemon_schema(&other, CLASSES);
+        daemon_start(&other, NULL);
+        theirs = subscriber_open("log", SLIPRING_START_NEXT);
+        publisher = publisher_open("log");
+        directory_spoil(offsetof(struct layout_header, layout_version), 77);
+        assert_int_equal(setenv("SLIPRING_BUS", bus.bus, 1), 0);
+        assert_int_equal(down("--force", NULL), 0);
+        assert_output("%s: removed, 3 topics found by force", bus.bus);
+        assert_int_equal(shmget(log.lock_key, 0, 0), -1);
+        assert_int_equal(shmget(camera.pin_key, 0, 0), -1);
+        assert_int_equal(semget(camera.pin_claim_key, 0, 0), -1);
+        assert_true(objects_are_gone(&imu) && objects_are_gone(&log) && objects_are_gone(&camera));
+        assert_int_equal(slipring_publisher_publish(publisher, &sample, sizeof(sample), 0), 0);
+        assert_int_equal(slipring_subscriber_take(theirs, &got, sizeof(got), NULL), 1);
+        slipring_publisher_close(publisher);
+        slipring_subscriber_close(theirs);
+        assert_int_equal(daemon_stop(&other, SIGTERM), 0);
+        assert_false(daemon_bus_exists(&other));
+        daemon_teardown(&other);
 }
 
 static void test_other_layout_version_needs_force(void **state) {
@@ -511,6 +571,10 @@ int main(void) {
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_a_stopped_manager_is_named, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_root_takes_down_another_users_bus, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_root_forces_a_trusted_users_bus, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_force_leaves_the_users_other_buses, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_other_layout_version_needs_force, setup,
                                                 teardown),

@@ -140,7 +140,7 @@ static int late_bus_run(void *argument) {
                 return 2;
         }
         (void) nanosleep(&pause, NULL);
-        registry_remove(registry);
+        registry_remove(registry, NULL);
         return 0;
 }
 
@@ -167,7 +167,7 @@ static int flicker_run(void *argument) {
                 if (registry_open(&registry, argument, NULL) < 0) {
                         return 1;
                 }
-                registry_remove(registry);
+                registry_remove(registry, NULL);
         }
         return 0;
 }
@@ -375,7 +375,7 @@ static void test_a_bus_taken_down_and_up_again_is_found(void **state) {
         struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
         struct bus *bus = *state;
 
-        bus->registry = registry_remove(bus->registry);
+        bus->registry = registry_remove(bus->registry, NULL);
         assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EIDRM);
         assert_int_equal(slipring_subscriber_move(subscriber, slipring_in_ms(10), NULL), -ENOENT);
         bus_resume(bus);
@@ -421,7 +421,7 @@ static void test_a_squatted_key_is_refused_by_its_creator(void **state) {
         assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
         /* The refused manager gave its claim back; a good one cleans up behind both. */
         assert_int_equal(registry_open(&registry, name, &error), 0);
-        registry_remove(registry);
+        registry_remove(registry, NULL);
 }
 
 static void test_a_loosened_segment_is_refused(void **state) {
