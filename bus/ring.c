@@ -266,27 +266,39 @@ static int reader_look(const struct ring *ring, uint64_t m, struct ring_view *re
         return 1;
 }
 
-int ring_reader_next(struct ring_reader *reader, struct ring_view *ret_view, int *tries) {
+uint64_t ring_reader_head(const struct ring_reader *reader) {
+        /* head.publish: pairs with the store in ring_writer_commit(). */
+        return atomic_load_explicit(&reader->ring.words->head, memory_order_acquire);
+}
+
+int ring_reader_next_to(struct ring_reader *reader,
+                        uint64_t *head,
+                        struct ring_view *ret_view,
+                        int *tries) {
         const struct ring *ring = &reader->ring;
-        uint64_t head;
         int r;
 
         while ((*tries)-- > 0) {
-                /* head.publish: pairs with the store in ring_writer_commit(). */
-                head = atomic_load_explicit(&ring->words->head, memory_order_acquire);
-                if (reader->next > head) {
+                if (reader->next > *head) {
                         return 0;
                 }
-                if (head - reader->next >= ring->depth) {
-                        reader_skip(reader, head - ring->depth + 1);
+                if (*head - reader->next >= ring->depth) {
+                        reader_skip(reader, *head - ring->depth + 1);
                 }
                 r = reader_look(ring, reader->next, ret_view);
                 if (r != 0) {
                         return r;
                 }
                 reader_skip(reader, reader->next + 1);
+                *head = ring_reader_head(reader);
         }
         return -EAGAIN;
+}
+
+int ring_reader_next(struct ring_reader *reader, struct ring_view *ret_view, int *tries) {
+        uint64_t head = ring_reader_head(reader);
+
+        return ring_reader_next_to(reader, &head, ret_view, tries);
 }
 
 int ring_reader_newest(struct ring_reader *reader, struct ring_view *ret_view, int *tries) {

@@ -151,6 +151,20 @@ bool ring_reader_ready(const struct ring_reader *reader);
  * Context: RT-safe: bounded, no system call.
  */
 int ring_reader_next(struct ring_reader *reader, struct ring_view *ret_view, int *tries);
+
+/*
+ * ring_reader_head() - number of the newest message
+ * ring_reader_next_to() - as ring_reader_next(), up to a number that is known to be whole
+ * @head:       of ring_reader_head(); looked up again only where the ring has overtaken the reader
+ *
+ * The line that head lies in is the one which publisher and readers take from each other: who has
+ * several messages to take looks at it once.
+ */
+uint64_t ring_reader_head(const struct ring_reader *reader);
+int ring_reader_next_to(struct ring_reader *reader,
+                        uint64_t *head,
+                        struct ring_view *ret_view,
+                        int *tries);
 int ring_reader_newest(struct ring_reader *reader, struct ring_view *ret_view, int *tries);
 
 /*

@@ -3,6 +3,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -266,6 +267,57 @@ int slipring_subscriber_take_newest(struct slipring_subscriber *subscriber,
                                     size_t buffer_bytes,
                                     struct slipring_sample *ret_sample) {
         return take(subscriber, true, buffer, buffer_bytes, ret_sample);
+}
+
+/* How many messages have room. */
+static size_t room(const struct slipring_subscriber *subscriber, size_t bytes, size_t capacity) {
+        size_t fit = bytes / subscriber->payload_bytes;
+
+        fit = fit < capacity ? fit : capacity;
+        return fit < INT_MAX ? fit : INT_MAX;
+}
+
+int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
+                                   void *buffer,
+                                   size_t buffer_bytes,
+                                   struct slipring_sample *ret_samples,
+                                   size_t capacity) {
+        struct ring_reader *reader = &subscriber->reader;
+        int tries = RING_TRIES_NEXT, r;
+        uint8_t *message = buffer;
+        struct ring_view view;
+        size_t taken = 0;
+        uint64_t head;
+
+        r = begin(subscriber);
+        if (r < 0) {
+                return r;
+        }
+        if (capacity == 0 || buffer_bytes < subscriber->payload_bytes) {
+                return capacity == 0 ? -EINVAL : -EMSGSIZE;
+        }
+        capacity = room(subscriber, buffer_bytes, capacity);
+        head = ring_reader_head(reader);
+        while (taken < capacity && (r = ring_reader_next_to(reader, &head, &view, &tries)) == 1) {
+                copy_from_slot(message, view.payload, view.payload_bytes);
+                if (!ring_reader_validate(&view)) {
+                        ring_reader_refuse(reader, &view);
+                        head = ring_reader_head(reader);
+                        continue;
+                }
+                ring_reader_accept(reader, &view, ret_samples ? &ret_samples[taken] : NULL);
+                if (ret_samples) {
+                        ret_samples[taken].payload = message;
+                }
+                message += subscriber->payload_bytes;
+                taken++;
+                tries = RING_TRIES_NEXT;
+        }
+        if (taken == 0 && r == 0 && ring_retired(&reader->ring) && !ring_reader_ready(reader)) {
+                r = -EIDRM;
+        }
+        end(subscriber);
+        return taken ? (int) taken : r;
 }
 
 static int

@@ -182,6 +182,30 @@ int slipring_subscriber_take_newest(struct slipring_subscriber *subscriber,
                                     struct slipring_sample *ret_sample);
 
 /**
+ * slipring_subscriber_take_batch() - copy the next samples in order, as many as there are
+ * @subscriber:         subscriber handle
+ * @buffer:             where the messages go, one behind the other: an array of the type
+ * @buffer_bytes:       its size, at least the type's
+ * @ret_samples:        array of @capacity, one set for each message taken; may be NULL
+ * @capacity:           most messages to take, at least 1; what has room in @buffer is a bound too
+ *
+ * For a subscriber that wants every sample of a fast topic: looks once for what is new, where a
+ * call for each sample would take the publisher's cache line from it each time. It does not wait
+ * for a batch to become full. What was published after it looked is left for the next call.
+ *
+ * Return: the number of samples taken, 0 if there is nothing new, -EINVAL if @capacity is 0, else
+ *         as slipring_subscriber_take(). An error after some were taken is told by the next call.
+ *
+ * Context: RT-safe: bounded by the capacity, no system call; a handle in a wait set re-arms it with
+ * one when the topic has nothing new.
+ */
+int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
+                                   void *buffer,
+                                   size_t buffer_bytes,
+                                   struct slipring_sample *ret_samples,
+                                   size_t capacity);
+
+/**
  * slipring_subscriber_borrow() - look at the next sample in place
  * @subscriber:         subscriber handle
  * @ret_sample:         set if there is a sample; its payload lies in the ring

@@ -394,6 +394,12 @@ static int run_take_newest(struct slipring_error *reterr) {
         return slipring_subscriber_take_newest(subscriber, &message, sizeof(message), NULL);
 }
 
+static int run_take_batch(struct slipring_error *reterr) {
+        struct message messages[2];
+
+        return slipring_subscriber_take_batch(subscriber, messages, sizeof(messages), NULL, 2);
+}
+
 static int run_borrow(struct slipring_error *reterr) {
         struct slipring_sample sample;
         int r = slipring_subscriber_borrow(subscriber, &sample);
@@ -599,6 +605,7 @@ static const struct call client_calls[] = {
         {"subscriber_open of a topic to come", NULL, run_subscriber_await, close_all, true},
         {"subscriber_take", prepare_sample, run_take, finish_both, false},
         {"subscriber_take_newest", prepare_sample, run_take_newest, finish_both, false},
+        {"subscriber_take_batch", prepare_sample, run_take_batch, finish_both, false},
         {"subscriber_borrow, release", prepare_sample, run_borrow, finish_both, false},
         {"subscriber_borrow_newest, release", prepare_sample, run_borrow_newest, finish_both,
          false},

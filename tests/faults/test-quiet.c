@@ -78,6 +78,10 @@ static int samples(const struct handles *handles) {
                     slipring_publisher_commit(handles->publisher, 2) != 0 ||
                     slipring_subscriber_borrow(handles->subscriber, &sample) != 1 ||
                     slipring_subscriber_release(handles->subscriber) != 0 ||
+                    slipring_publisher_loan(handles->publisher, &payload) != 0 ||
+                    slipring_publisher_commit(handles->publisher, 3) != 0 ||
+                    slipring_subscriber_take_batch(handles->subscriber, handles->buffer,
+                                                   handles->bytes, &sample, 1) != 1 ||
                     slipring_subscriber_take_newest(handles->subscriber, handles->buffer,
                                                     handles->bytes, &sample) != 0 ||
                     slipring_publisher_loan(handles->publisher, &payload) != 0 ||

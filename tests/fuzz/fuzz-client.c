@@ -265,6 +265,12 @@ static void take_all(struct slipring_subscriber *subscriber) {
                 }
         }
         free(buffer);
+        buffer = malloc(SAMPLES * bytes);
+        CHECK(buffer);
+        r = slipring_subscriber_take_batch(subscriber, buffer, SAMPLES * bytes, NULL, SAMPLES + 1);
+        CHECK(r <= SAMPLES);
+        check_take(r > 0 ? 1 : r);
+        free(buffer);
 }
 
 static uint64_t sum_of(const struct slipring_sample *sample) {

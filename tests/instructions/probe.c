@@ -155,6 +155,22 @@ CASE case_take_newest(const struct handles *handles) {
         return good;
 }
 
+/* Eight at once, which is what the ring holds. */
+CASE case_take_batch(const struct handles *handles) {
+        static uint64_t messages[8][SMALL_BYTES / 8];
+        struct slipring_sample samples[8];
+        bool good = true;
+
+        for (unsigned i = 0; i < ROUNDS; i++) {
+                for (unsigned j = 0; j < 8; j++) {
+                        good &= put(handles);
+                }
+                good &= slipring_subscriber_take_batch(handles->subscriber, messages,
+                                                       sizeof(messages), samples, 8) == 8;
+        }
+        return good;
+}
+
 CASE case_borrow(const struct handles *handles) {
         struct slipring_sample sample;
         bool good = true;
@@ -205,8 +221,8 @@ CASE case_wait_ready(const struct handles *handles) {
 
 static bool run_small(const struct handles *handles) {
         return case_take(handles) && case_take_nothing(handles) && case_take_newest(handles) &&
-               case_borrow(handles) && case_wait_ready(handles) && case_publish(handles) &&
-               case_loan(handles) && publish_asleep(handles);
+               case_take_batch(handles) && case_borrow(handles) && case_wait_ready(handles) &&
+               case_publish(handles) && case_loan(handles) && publish_asleep(handles);
 }
 
 static bool run_large(const struct handles *handles) {

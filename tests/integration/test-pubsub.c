@@ -11,6 +11,8 @@
 
 #include "tests/harness/harness.h"
 
+#define DEEP 200u
+
 static void publish(struct slipring_publisher *publisher, uint64_t number) {
         struct message message = message_make(number);
 
@@ -20,9 +22,10 @@ static void publish(struct slipring_publisher *publisher, uint64_t number) {
 
 static int setup(void **state) {
         static struct bus bus;
-        struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2)};
+        struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2),
+                                     topic_of("deep", DEEP)};
 
-        bus_start(&bus, specs, 2);
+        bus_start(&bus, specs, 3);
         *state = &bus;
         return 0;
 }
@@ -93,6 +96,104 @@ static void test_a_lapped_subscriber_counts_exactly_what_it_missed(void **state)
         assert_int_equal(info.delivered, 4);
         assert_int_equal(info.missed, 6);
         assert_int_equal(info.sequence, 10);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static int
+take_batch(struct slipring_subscriber *subscriber, struct message *messages, size_t capacity) {
+        struct slipring_sample samples[DEEP];
+        int r, i;
+
+        r = slipring_subscriber_take_batch(subscriber, messages, capacity * sizeof(*messages),
+                                           samples, capacity);
+        for (i = 0; i < r; i++) {
+                assert_true(message_whole(&messages[i]));
+                assert_ptr_equal(samples[i].payload, &messages[i]);
+                assert_int_equal(samples[i].sequence, messages[i].number);
+                assert_int_equal(samples[i].source_time_ns, messages[i].number);
+                assert_int_equal(samples[i].missed, 0);
+        }
+        return r;
+}
+
+/* More than one call of take may try: what is there is what there are tries for. */
+static void test_a_batch_is_all_that_is_there_in_order(void **state) {
+        struct slipring_publisher *publisher = publisher_open("deep");
+        struct slipring_subscriber *subscriber = subscriber_open("deep", SLIPRING_START_NEXT);
+        struct message messages[DEEP];
+        uint64_t i;
+
+        assert_int_equal(take_batch(subscriber, messages, DEEP), 0);
+        for (i = 1; i <= 150; i++) {
+                publish(publisher, i);
+        }
+        assert_int_equal(take_batch(subscriber, messages, 7), 7);
+        assert_int_equal(messages[0].number, 1);
+        assert_int_equal(messages[6].number, 7);
+        assert_int_equal(take_batch(subscriber, messages, DEEP), 143);
+        assert_int_equal(messages[0].number, 8);
+        assert_int_equal(messages[142].number, 150);
+        assert_int_equal(take_batch(subscriber, messages, DEEP), 0);
+        publish(publisher, 151);
+        /* The buffer may be what bounds it; and nobody need ask for more than the messages. */
+        publish(publisher, 152);
+        assert_int_equal(slipring_subscriber_take_batch(subscriber, messages,
+                                                        2 * sizeof(*messages) - 1, NULL, DEEP),
+                         1);
+        assert_int_equal(messages[0].number, 151);
+        assert_int_equal(slipring_subscriber_take_batch(subscriber, messages, sizeof(*messages) - 1,
+                                                        NULL, DEEP),
+                         -EMSGSIZE);
+        assert_int_equal(
+                slipring_subscriber_take_batch(subscriber, messages, sizeof(messages), NULL, 0),
+                -EINVAL);
+        assert_int_equal(take_batch(subscriber, messages, 1), 1);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_a_batch_counts_what_was_lost_before_it(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        struct slipring_subscriber_info info;
+        struct slipring_sample samples[8];
+        struct message messages[8];
+        uint64_t i;
+
+        for (i = 1; i <= 10; i++) {
+                publish(publisher, i);
+        }
+        assert_int_equal(
+                slipring_subscriber_take_batch(subscriber, messages, sizeof(messages), samples, 8),
+                4);
+        assert_int_equal(samples[0].sequence, 7);
+        assert_int_equal(samples[0].missed, 6);
+        assert_int_equal(samples[1].missed, 0);
+        assert_int_equal(samples[3].sequence, 10);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.delivered, 4);
+        assert_int_equal(info.missed, 6);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_a_batch_of_a_retired_topic_is_what_it_held(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 8), topic_of("odom", 2)};
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_NEXT);
+        struct slipring_sample sample;
+        struct message messages[4];
+
+        publish(publisher, 1);
+        publish(publisher, 2);
+        assert_int_equal(slipring_subscriber_borrow(subscriber, &sample), 1);
+        assert_int_equal(take_batch(subscriber, messages, 4), -EBUSY);
+        assert_int_equal(slipring_subscriber_release(subscriber), 0);
+        bus_apply(*state, specs, 2);
+        assert_int_equal(take_batch(subscriber, messages, 4), 1);
+        assert_int_equal(messages[0].number, 2);
+        assert_int_equal(take_batch(subscriber, messages, 4), -EIDRM);
         slipring_subscriber_close(subscriber);
         slipring_publisher_close(publisher);
 }
@@ -358,6 +459,9 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(test_take_delivers_in_order_what_was_published),
                 CASE(test_a_lapped_subscriber_counts_exactly_what_it_missed),
+                CASE(test_a_batch_is_all_that_is_there_in_order),
+                CASE(test_a_batch_counts_what_was_lost_before_it),
+                CASE(test_a_batch_of_a_retired_topic_is_what_it_held),
                 CASE(test_start_positions),
                 CASE(test_take_newest_passes_over_and_counts),
                 CASE(test_a_loan_is_seen_when_committed_and_not_before),

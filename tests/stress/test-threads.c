@@ -15,7 +15,11 @@
 
 #define READERS 4
 
+/* Less than the deepest ring, more than the others. */
+#define BATCH 10u
+
 static _Atomic bool done;
+static _Atomic unsigned readers_begun;
 
 static uint64_t samples(void) {
         return harness_long() ? 2000000 : 100000;
@@ -59,15 +63,33 @@ static void *publish_main(void *argument) {
         return NULL;
 }
 
+/* One at a time, or as many as there are. */
+static int take(struct slipring_subscriber *subscriber, bool batch, uint64_t *sequence) {
+        struct slipring_sample samples[BATCH];
+        struct message messages[BATCH];
+        int r, i;
+
+        r = batch ? slipring_subscriber_take_batch(subscriber, messages, sizeof(messages), samples,
+                                                   BATCH)
+                  : slipring_subscriber_take(subscriber, messages, sizeof(messages), samples);
+        for (i = 0; i < r; i++) {
+                CHECK(message_whole(&messages[i]));
+                CHECK(messages[i].number == samples[i].sequence);
+                CHECK(samples[i].sequence == *sequence + samples[i].missed + 1);
+                *sequence = samples[i].sequence;
+        }
+        return r;
+}
+
 static void *read_main(void *argument) {
         struct slipring_subscriber *subscriber = subscriber_open("blob", SLIPRING_START_OLDEST);
         struct slipring_waitset *waitset = NULL, **wants_waitset = argument;
         struct slipring_subscriber_info info;
-        struct slipring_sample sample;
-        struct message message;
-        bool last;
+        uint64_t sequence = 0;
+        bool last, batch;
         int r;
 
+        batch = atomic_fetch_add(&readers_begun, 1) % 2;
         (void) pthread_barrier_wait(&all_open);
         if (wants_waitset) {
                 CHECK(slipring_waitset_new(&waitset, NULL) == 0);
@@ -75,10 +97,7 @@ static void *read_main(void *argument) {
         }
         do {
                 last = done;
-                while ((r = slipring_subscriber_take(subscriber, &message, sizeof(message),
-                                                     &sample)) == 1) {
-                        CHECK(message_whole(&message));
-                        CHECK(message.number == sample.sequence);
+                while ((r = take(subscriber, batch, &sequence)) > 0) {
                 }
                 CHECK(r == 0 || r == -EAGAIN);
                 (void) slipring_subscriber_wait(subscriber, slipring_in_ms(10));

@@ -282,6 +282,38 @@ static void test_copies_are_whole_at_every_length(void **state) {
 }
 
 /* What somebody finds who looks at the ring of the dead. */
+/* The writer laps a reader that goes by an old head. */
+static void test_an_old_head_is_looked_up_again_where_the_ring_moved_on(void **state) {
+        struct memory *memory = memory_new(3);
+        struct ring_view view;
+        uint64_t m, head;
+        int tries = RING_TRIES_NEXT;
+
+        ring_writer_takeover(&memory->writer);
+        for (m = 1; m <= 3; m++) {
+                write_one(memory, m);
+        }
+        head = ring_reader_head(&memory->reader);
+        assert_int_equal(head, 3);
+        assert_int_equal(ring_reader_next_to(&memory->reader, &head, &view, &tries), 1);
+        ring_reader_accept(&memory->reader, &view, NULL);
+        /* What came after the look waits for the next one. */
+        write_one(memory, 4);
+        assert_int_equal(ring_reader_next_to(&memory->reader, &head, &view, &tries), 1);
+        ring_reader_accept(&memory->reader, &view, NULL);
+        assert_int_equal(head, 3);
+        for (m = 5; m <= 9; m++) {
+                write_one(memory, m);
+        }
+        assert_int_equal(ring_reader_next_to(&memory->reader, &head, &view, &tries), 1);
+        assert_int_equal(head, 9);
+        assert_int_equal(view.sequence, 7);
+        ring_reader_accept(&memory->reader, &view, NULL);
+        assert_int_equal(memory->reader.delivered, 3);
+        assert_int_equal(memory->reader.missed, 4);
+        memory_free(memory);
+}
+
 static void test_a_look_finds_what_the_ring_holds_and_what_was_begun(void **state) {
         struct memory *memory = memory_new(3);
         const struct ring *ring = &memory->writer.ring;
@@ -330,6 +362,7 @@ int main(void) {
                 cmocka_unit_test(test_reader_gives_up_after_its_tries),
                 cmocka_unit_test(test_wake_word_wraps),
                 cmocka_unit_test(test_copies_are_whole_at_every_length),
+                cmocka_unit_test(test_an_old_head_is_looked_up_again_where_the_ring_moved_on),
                 cmocka_unit_test(test_a_look_finds_what_the_ring_holds_and_what_was_begun),
         };
 
