@@ -63,6 +63,8 @@ static const char help[] =
 static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
 static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
 
+#define TOPICS 4
+
 static struct topic_spec topic(const char *name, const struct slipring_type *type) {
         return (struct topic_spec){
                 .name = name,
@@ -77,19 +79,20 @@ static struct topic_spec topic(const char *name, const struct slipring_type *typ
 }
 
 static int bus_make(struct bench *bench) {
-        const struct topic_spec specs[] = {
+        struct topic_spec specs[TOPICS] = {
                 topic(TOPIC_SMALL, &small_type),
+                topic(TOPIC_CHAIN, &small_type),
                 topic(TOPIC_BACK, &small_type),
                 topic(TOPIC_LARGE, &large_type),
         };
         struct slipring_error error = {0};
         int r;
 
+        specs[1].wake = LAYOUT_WAKE_CHAIN;
         (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
         r = registry_open(&bench->registry, bench->bus, &error);
         if (r == 0) {
-                r = registry_apply(bench->registry, specs, sizeof(specs) / sizeof(*specs), NULL,
-                                   NULL, &error);
+                r = registry_apply(bench->registry, specs, TOPICS, NULL, NULL, &error);
         }
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
@@ -103,7 +106,7 @@ static bool gone(key_t key) {
 
 /* Takes the bus down and looks whether it is. */
 static int bus_remove(struct bench *bench) {
-        key_t keys[3 * 3 + 1];
+        key_t keys[TOPICS * 3 + 1];
         size_t count = 0, i;
         int r = 0;
 
@@ -111,7 +114,7 @@ static int bus_remove(struct bench *bench) {
                 return 0;
         }
         keys[count++] = directory_key(geteuid(), bench->bus);
-        for (i = 0; i < registry_count(bench->registry) && i < 3; i++) {
+        for (i = 0; i < registry_count(bench->registry) && i < TOPICS; i++) {
                 keys[count++] = registry_entry(bench->registry, i)->data_key;
                 keys[count++] = registry_entry(bench->registry, i)->claim_key;
                 keys[count++] = registry_entry(bench->registry, i)->board_key;

@@ -22,6 +22,11 @@
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
         .floor = "the bare ring and one futex", .contest = true
 
+/* The others have no such thing: their rows are those without. */
+#define CHAIN                                                                                      \
+        .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
+        .floor = "the bare ring and one futex", .chain = true
+
 const struct measurement measurements[] = {
         {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL, .contest = true},
         {"publish-64B-loaned", .floor = IN_PLACE_FLOOR, SMALL, .loaned = true},
@@ -66,9 +71,23 @@ const struct measurement measurements[] = {
          .period_ms = 2,
          .count = 250,
          .quick_count = 20},
+        {"fanout-8-chain",
+         {"call", "delivery", "last"},
+         CHAIN,
+         .peers = 8,
+         .period_ms = 2,
+         .count = 250,
+         .quick_count = 20},
         {"fanout-64",
          {"call", "delivery", "last"},
          WAKE,
+         .peers = 64,
+         .period_ms = 4,
+         .count = 150,
+         .quick_count = 15},
+        {"fanout-64-chain",
+         {"call", "delivery", "last"},
+         CHAIN,
          .peers = 64,
          .period_ms = 4,
          .count = 150,

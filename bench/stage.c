@@ -97,7 +97,10 @@ static void pin(const struct stage_options *options, unsigned index) {
 }
 
 static const char *topic_of(const struct measurement *measurement) {
-        return measurement->payload_bytes == SMALL_BYTES ? TOPIC_SMALL : TOPIC_LARGE;
+        if (measurement->payload_bytes != SMALL_BYTES) {
+                return TOPIC_LARGE;
+        }
+        return measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
 }
 
 /* --- the driver --- */

@@ -47,6 +47,7 @@ struct measurement {
         bool polled;          /* peers take again and again where they else sleep */
         bool contest;         /* the peers' buses do the same work too */
         bool line;            /* the floor is bare cache lines instead of a ring */
+        bool chain;           /* subscribers wake each other */
 
         /* The driver's part of a round: fills one struct figures a row. */
         void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
@@ -104,6 +105,7 @@ struct stage {
 
 /* Topics of the bench's bus; every message type is an array of 64-bit words. */
 #define TOPIC_SMALL "small"
+#define TOPIC_CHAIN "chain"
 #define TOPIC_BACK "back"
 #define TOPIC_LARGE "large"
 #define SMALL_BYTES 64u

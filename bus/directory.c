@@ -432,9 +432,10 @@ int directory_wait(const struct directory *directory, uint64_t sequence, uint64_
         if (atomic_load_explicit(&ring->words->head, memory_order_acquire) != sequence) {
                 return 0;
         }
-        r = wake_sleep(&ring->words->wake, word, wake_bound(deadline_ns));
+        r = wake_sleep(&(struct wake_item){.word = &ring->words->wake, .expected = word},
+                       wake_bound(deadline_ns));
         if (r == -ETIMEDOUT && slipring_now_ns() < deadline_ns) {
                 return ring_retired(ring) ? -EIDRM : 0;
         }
-        return r;
+        return r < 0 ? r : 0;
 }

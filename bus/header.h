@@ -14,6 +14,7 @@ struct topic_spec {
         uint32_t pins;
         double rate_hz;
         uint32_t publishers; /* enum layout_publishers */
+        uint32_t wake;       /* enum layout_wake */
         uint64_t deadline_ns;
         uid_t uid;
         gid_t gid;

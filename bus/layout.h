@@ -54,6 +54,12 @@ enum layout_publishers {
         LAYOUT_PUBLISHERS_SHARED = 1,    /* several, each sample under the topic's lock */
 };
 
+/* How a topic's sleepers are woken. */
+enum layout_wake {
+        LAYOUT_WAKE_DIRECT = 0, /* by the publisher, each of them */
+        LAYOUT_WAKE_CHAIN = 1,  /* the publisher wakes a few, and who is woken a few more */
+};
+
 /* Pins of one topic. Each publish looks at as many lines. */
 #define LAYOUT_PINS_MAX 256u
 /* A place is message << LAYOUT_PLACE_BITS | slot, which bounds the slots of a topic with pins. */
@@ -104,7 +110,8 @@ struct layout_header {
         double rate_hz;       /* nominal, 0: none */
         uint8_t identity[32];
         uint32_t publishers; /* enum layout_publishers */
-        uint8_t reserved1[28];
+        uint32_t wake;       /* enum layout_wake */
+        uint8_t reserved1[24];
         _Atomic uint32_t state; /* enum layout_state; a line of its own: read by each publish */
         uint8_t reserved2[60];
 };
@@ -122,6 +129,7 @@ _Static_assert(offsetof(struct layout_header, deadline_ns) == 112, "layout");
 _Static_assert(offsetof(struct layout_header, rate_hz) == 120, "layout");
 _Static_assert(offsetof(struct layout_header, identity) == 128, "layout");
 _Static_assert(offsetof(struct layout_header, publishers) == 160, "layout");
+_Static_assert(offsetof(struct layout_header, wake) == 164, "layout");
 _Static_assert(offsetof(struct layout_header, state) == 192, "layout");
 _Static_assert(sizeof(struct layout_header) == 256, "layout");
 
@@ -281,7 +289,8 @@ struct layout_entry {
         int32_t pin_id;
         int32_t pin_claim_key;
         int32_t pin_claim_id;
-        uint8_t reserved1[100];
+        uint32_t wake; /* enum layout_wake */
+        uint8_t reserved1[96];
         uint32_t publishers; /* enum layout_publishers */
         int32_t lock_key;    /* these two: 0 for a topic with one publisher */
         int32_t lock_id;
@@ -300,6 +309,7 @@ _Static_assert(offsetof(struct layout_entry, pins) == 92, "layout");
 _Static_assert(offsetof(struct layout_entry, identity) == 96, "layout");
 _Static_assert(offsetof(struct layout_entry, pin_key) == 128, "layout");
 _Static_assert(offsetof(struct layout_entry, pin_claim_id) == 140, "layout");
+_Static_assert(offsetof(struct layout_entry, wake) == 144, "layout");
 _Static_assert(offsetof(struct layout_entry, publishers) == 244, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_key) == 248, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_id) == 252, "layout");

@@ -75,8 +75,8 @@ int entry_objects_verify(const struct layout_entry *entry, struct slipring_error
 static bool entry_matches(const struct layout_entry *entry, const struct topic_spec *spec) {
         return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode &&
                entry->depth == spec->depth && entry->waiters == spec->waiters &&
-               entry->publishers == spec->publishers && entry->pins == spec->pins &&
-               entry->payload_bytes == spec->type->payload_bytes &&
+               entry->publishers == spec->publishers && entry->wake == spec->wake &&
+               entry->pins == spec->pins && entry->payload_bytes == spec->type->payload_bytes &&
                entry->segment_bytes == header_segment_bytes(spec) &&
                entry->deadline_ns == spec->deadline_ns && entry->rate_hz == spec->rate_hz &&
                memcmp(entry->identity, spec->type->identity, sizeof(entry->identity)) == 0 &&

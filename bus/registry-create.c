@@ -88,6 +88,7 @@ int registry_plan(struct registry *registry,
         entry->data_key = draw_key();
         entry->claim_key = draw_key();
         entry->publishers = spec->publishers;
+        entry->wake = spec->wake;
         entry->lock_key = topic_is_shared(entry) ? draw_key() : 0;
         entry->board_key = board->entry.board_key;
         entry->board_id = board->entry.board_id;

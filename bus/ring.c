@@ -29,7 +29,12 @@ static void writer_step(struct ring_writer *writer) {
 static void writer_wake(struct ring_writer *writer) {
         struct layout_words *words = writer->ring.words;
 
-        writer->need = wake_send(&words->wake, writer->waiters) >= writer->waiters;
+        /* wake.chain: the word was stored before this, and the kernel's wake-up is a barrier. */
+        if (writer->ring.chain) {
+                writer->need = wake_chain(&words->wake, (uint32_t) writer->head) >= WAKE_ARITY;
+        } else {
+                writer->need = wake_send(&words->wake, writer->waiters) >= writer->waiters;
+        }
         /* relaxed: a statistic, and this is its only writer. */
         atomic_store_explicit(&words->wakeups,
                               atomic_load_explicit(&words->wakeups, memory_order_relaxed) + 1,

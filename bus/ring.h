@@ -17,6 +17,7 @@ struct ring {
         uint8_t *slots;
         uint64_t slot_stride_bytes;
         uint32_t depth;             /* messages that are kept */
+        bool chain;                 /* who is woken wakes others */
         uint32_t slot_count;        /* with places, more than depth */
         uint32_t payload_bytes;     /* most that a slot holds */
         uint32_t payload_bytes_min; /* least that a message has: the same in a data segment */

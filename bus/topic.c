@@ -156,7 +156,7 @@ static bool agrees(const struct layout_entry *entry, const struct header *header
         return entry->depth == copy->depth && entry->payload_bytes == copy->payload_bytes &&
                entry->waiters == copy->waiters && entry->pins == copy->pins &&
                entry->deadline_ns == copy->deadline_ns && entry->generation == copy->generation &&
-               entry->publishers == copy->publishers &&
+               entry->publishers == copy->publishers && entry->wake == copy->wake &&
                memcmp(entry->identity, copy->identity, sizeof(entry->identity)) == 0 &&
                strcmp(entry->name, header->topic_name) == 0 &&
                strcmp(entry->type_name, header->type.name) == 0;
@@ -222,6 +222,13 @@ static int attach_lock(struct topic *topic,
         struct segment_expect expect = topic_expect_lock(entry, what);
         int r;
 
+        /* Who does not pass a wake-up on would leave others asleep. */
+        if (entry->wake > LAYOUT_WAKE_CHAIN) {
+                return error_set(reterr, -EPROTONOSUPPORT,
+                                 "%s: its sleepers are woken in way %u, which this library does "
+                                 "not know; install the same slipring on both sides",
+                                 what, entry->wake);
+        }
         if (entry->publishers == LAYOUT_PUBLISHERS_EXCLUSIVE) {
                 return 0;
         }

@@ -128,16 +128,16 @@ static int submit(struct uring *uring, const struct io_uring_sqe *entry) {
         return r < 0 ? r : -EAGAIN;
 }
 
-int uring_wait_futex(struct uring *uring, _Atomic uint32_t *word, uint32_t expected, uint64_t id) {
+int uring_wait_futex(struct uring *uring, const struct wake_item *item, uint64_t id) {
         struct io_uring_sqe entry = {
                 .opcode = OP_FUTEX_WAIT,
                 .fd = FUTEX2_U32,
-                .addr = (uintptr_t) word,
-                .off = expected, /* addr2 */
+                .addr = (uintptr_t) item->word,
+                .off = item->expected, /* addr2 */
                 .user_data = id,
         };
 
-        memcpy((char *) &entry + 48, &(uint64_t){WAKE_BITS}, 8); /* addr3 */
+        memcpy((char *) &entry + 48, &(uint64_t){wake_bits(item)}, 8); /* addr3 */
         return submit(uring, &entry);
 }
 

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bus/wake.h"
+
 /*
  * The little of io_uring that futex waits need: futexes (Linux 6.7), one timer, cancelling, and an
  * eventfd that is signalled with each completion. Without liburing, whose Debian 12 release does
@@ -37,13 +39,14 @@ int uring_open(struct uring *uring, int eventfd);
 
 /*
  * uring_wait_futex() - start waiting while a word holds a value
- * @id:         returned with the completion
+ * @id:         returned with the completion, whose result is 0 if it was woken
  *
- * Completes at once if the word holds something else. One system call.
+ * Completes at once if the word holds something else. One system call. Who gets the completion
+ * passes the wake-up on (wake_pass()).
  *
  * Return: 0 or -errno.
  */
-int uring_wait_futex(struct uring *uring, _Atomic uint32_t *word, uint32_t expected, uint64_t id);
+int uring_wait_futex(struct uring *uring, const struct wake_item *item, uint64_t id);
 
 /*
  * uring_wait_ns() - start a timer

@@ -58,25 +58,54 @@ unsigned wake_send(_Atomic uint32_t *word, unsigned limit) {
         return woken > 0 ? (unsigned) woken : 0;
 }
 
-static int
-sleep_as(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns, uint32_t bits) {
+/* Which of the bits below WAKE_BIT_POKE stands for a value of the word. */
+static uint32_t bit_of(uint32_t value) {
+        return 1u << value % 31;
+}
+
+unsigned wake_chain(_Atomic uint32_t *word, uint32_t value) {
+        long woken = syscall(FUTEX, word, FUTEX_WAKE_BITSET, WAKE_ARITY, NULL, NULL,
+                             WAKE_BITS & ~bit_of(value));
+
+        return woken > 0 ? (unsigned) woken : 0;
+}
+
+void wake_pass(const struct wake_item *item) {
+        uint32_t value;
+
+        if (!item->chain) {
+                return;
+        }
+        /* wake.chain: at least what whoever woke this sleeper knew. */
+        value = atomic_load_explicit(item->word, memory_order_acquire);
+        if (value != item->expected) {
+                (void) wake_chain(item->word, value);
+        }
+}
+
+uint32_t wake_bits(const struct wake_item *item) {
+        return item->chain ? bit_of(item->expected) : WAKE_BITS;
+}
+
+static int sleep_as(const struct wake_item *item, uint64_t deadline_ns, uint32_t bits) {
         struct kernel_time deadline = to_kernel_time(deadline_ns);
         long r;
 
         /* FUTEX_WAIT_BITSET rather than FUTEX_WAIT: its time is absolute and monotonic. */
-        r = syscall(FUTEX, word, FUTEX_WAIT_BITSET, expected, &deadline, NULL, bits);
-        if (r < 0 && errno != EAGAIN) {
-                return -errno;
+        r = syscall(FUTEX, item->word, FUTEX_WAIT_BITSET, item->expected, &deadline, NULL, bits);
+        if (r < 0) {
+                return errno == EAGAIN ? 0 : -errno;
         }
-        return 0;
+        wake_pass(item);
+        return 1;
 }
 
-int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
-        return sleep_as(word, expected, deadline_ns, WAKE_BITS);
+int wake_sleep(const struct wake_item *item, uint64_t deadline_ns) {
+        return sleep_as(item, deadline_ns, wake_bits(item));
 }
 
-int wake_sleep_poked(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
-        return sleep_as(word, expected, deadline_ns, WAKE_BITS | WAKE_BIT_POKE);
+int wake_sleep_poked(const struct wake_item *item, uint64_t deadline_ns) {
+        return sleep_as(item, deadline_ns, wake_bits(item) | WAKE_BIT_POKE);
 }
 
 void wake_poke(_Atomic uint32_t *word) {
@@ -104,7 +133,13 @@ int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadlin
                 /* What older container runtimes answer to a call that they do not know. */
                 return -ENOSYS;
         }
-        return r < 0 && errno != EAGAIN ? -errno : 0;
+        if (r < 0) {
+                return errno == EAGAIN ? 0 : -errno;
+        }
+        /* Such a sleeper has all bits: where it has seen the newest, a wake-up ends here. In the
+         * kernel's queue those who sleep longer come before it, unless priorities differ. */
+        wake_pass(&items[r]);
+        return 1;
 }
 
 uint64_t wake_bound(uint64_t deadline_ns) {

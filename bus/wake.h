@@ -3,6 +3,7 @@
 
 #include <limits.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,16 +25,49 @@
  */
 unsigned wake_send(_Atomic uint32_t *word, unsigned limit);
 
+/* A place to sleep. */
+struct wake_item {
+        _Atomic uint32_t *word; /* the topic's wake word, which may be mapped read-only */
+        uint32_t expected;      /* go on at once if it holds something else */
+        bool chain;             /* the topic's sleepers wake each other */
+};
+
+/*
+ * On a topic with `wake: chain` a wake-up goes from sleeper to sleeper, four at a time, so that the
+ * publisher's call is as short for a hundred of them as for four. (FUTEX_WAKE works on a read-only
+ * map.) A sleeper's bit of the futex tells which value of the word it has seen: only those are
+ * woken who have not seen the newest, so that nobody uses up a wake-up who has gone back to sleep
+ * already. Who is killed, stopped or slow with a wake-up in hand leaves those behind it asleep
+ * until the next message, or for the bound. Why four: docs/decisions/wake-chain.md.
+ */
+#define WAKE_ARITY 4u
+
+/*
+ * wake_chain() - begin a chain
+ * @value:      what the word holds
+ *
+ * Return: how many were woken, at most WAKE_ARITY.
+ */
+unsigned wake_chain(_Atomic uint32_t *word, uint32_t value);
+
+/*
+ * wake_pass() - pass a wake-up on, if there is news
+ *
+ * The functions below that sleep do so themselves; this is for who lets the kernel wait for it.
+ */
+void wake_pass(const struct wake_item *item);
+
+/* The bits of a futex that an item sleeps on. */
+uint32_t wake_bits(const struct wake_item *item);
+
 /*
  * wake_sleep() - sleep while a word holds a value
- * @word:               the topic's wake word, which may be mapped read-only
- * @expected:           go on at once if it holds something else
  * @deadline_ns:        absolute CLOCK_MONOTONIC time
  *
- * Return: 0 if woken, by whomever, or if the word holds something else, -ETIMEDOUT, -EINTR if a
+ * Return: 1 if woken, by whomever, 0 if the word holds something else, -ETIMEDOUT, -EINTR if a
  * signal handler ran.
  */
-int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+int wake_sleep(const struct wake_item *item, uint64_t deadline_ns);
 
 /*
  * wake_sleep_poked() - as wake_sleep(), but wake_poke() ends it too
@@ -42,17 +76,12 @@ int wake_sleep(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
  * For a thread that sleeps on behalf of another, which has news for it. The bit of the futex that
  * tells them apart spares everyone else; a read-only map is enough.
  */
-int wake_sleep_poked(_Atomic uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+int wake_sleep_poked(const struct wake_item *item, uint64_t deadline_ns);
 void wake_poke(_Atomic uint32_t *word);
 
 /* The bits of a sleeper that is not to be poked. A publisher's FUTEX_WAKE means every bit. */
 #define WAKE_BIT_POKE 0x80000000u
 #define WAKE_BITS (~WAKE_BIT_POKE)
-
-struct wake_item {
-        _Atomic uint32_t *word;
-        uint32_t expected;
-};
 
 /* futex_waitv(2) takes this many. */
 #define WAKE_ITEMS_MAX 128u

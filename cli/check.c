@@ -244,6 +244,7 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_text(json, "mode", mode);
         json_bool(json, "group_may_publish", group_may_publish(topic));
         json_text(json, "publishers", topic->shared ? "shared" : "exclusive");
+        json_text(json, "wake", topic->chain ? "chain" : "direct");
         json_unsigned(json, "line", topic->line);
         json_close(json);
 }

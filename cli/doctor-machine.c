@@ -50,7 +50,7 @@ static bool have_uring(void) {
 
 static bool have_waitv(void) {
         _Atomic uint32_t word = 0;
-        struct wake_item item = {&word, 1};
+        struct wake_item item = {.word = &word, .expected = 1};
 
         /* The word holds something else: returns at once. */
         return wake_sleep_any(&item, 1, slipring_in_ms(1)) != -ENOSYS;

@@ -266,6 +266,7 @@ static void print_json(const struct info *info) {
         json_text(&json, "group", view_group(entry->gid));
         json_text(&json, "mode", mode);
         json_bool(&json, "shared", topic_is_shared(entry));
+        json_text(&json, "wake", entry->wake == LAYOUT_WAKE_CHAIN ? "chain" : "direct");
         json_bool(&json, "readable", info->r == 0);
         if (info->r == 0) {
                 json_look(info, &json);

@@ -17,8 +17,10 @@ static const struct {
         const char *key;
         const char *release;
 } later_keys[] = {
-        {"wake", "0.2.0"},       {"waiters", "0.2.0"}, {"lock", "0.2.0"},
-        {"huge_pages", "0.2.0"}, {"const", "0.3.0"},
+        {"waiters", "0.2.0"},
+        {"lock", "0.2.0"},
+        {"huge_pages", "0.2.0"},
+        {"const", "0.3.0"},
 };
 
 static int node_compare(const void *left, const void *right) {

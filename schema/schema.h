@@ -66,6 +66,7 @@ struct schema_options {
  * @group:              group that may subscribe (and publish, if @mode has group write)
  * @mode:               permission bits of the segment
  * @shared:             several may publish at a time
+ * @chain:              sleepers wake each other
  * @owner_name:         @owner in words
  * @group_name:         @group in words
  * @has_owner:          the file names an owner, for this topic or as its default
@@ -91,6 +92,7 @@ struct schema_topic {
         bool has_owner;
         bool has_group;
         bool shared;
+        bool chain;
         uint64_t segment_bytes;
 };
 

@@ -366,11 +366,28 @@ publishers_read(struct schema_topic *topic, struct loader *loader, const struct 
         }
 }
 
+/* Reads "wake" where it is given. */
+static void
+wake_read(struct schema_topic *topic, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "wake");
+
+        if (!value || !value_is(loader, value, NODE_TEXT, "wake")) {
+                return;
+        }
+        topic->chain = !strcmp(value->text, "chain");
+        if (!topic->chain && strcmp(value->text, "direct")) {
+                loader_error(loader, value,
+                             "wake '%.64s' is neither direct (the publisher wakes each sleeper, "
+                             "the default) nor chain (sleepers wake each other, for many)",
+                             value->text);
+        }
+}
+
 static int
 topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
-        static const char *const keys[] = {"type",     "fields", "description", "rate",
-                                           "deadline", "depth",  "history",     "pins",
-                                           "owner",    "group",  "mode",        "publishers"};
+        static const char *const keys[] = {
+                "type", "fields", "description", "rate", "deadline",   "depth", "history",
+                "pins", "owner",  "group",       "mode", "publishers", "wake"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;
@@ -396,6 +413,7 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         depth_read(&topic->depth, loader, mapping);
         history_read(&topic->depth, loader, mapping, rate_uhz);
         publishers_read(topic, loader, mapping);
+        wake_read(topic, loader, mapping);
         pins_read(topic, loader, mapping);
         return topic_read_access(loader, topic, mapping);
 }

@@ -446,13 +446,17 @@ bool subscriber_ready(const struct slipring_subscriber *subscriber) {
         return ring_reader_ready(&subscriber->reader) || ring_retired(&subscriber->reader.ring);
 }
 
-int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, uint32_t *ret_word) {
+int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake_item *ret_item) {
         struct layout_words *words = subscriber->reader.ring.words;
 
         /* wake.word: the word before the last look at head; a publish after it changes the word.
          * asleep.clear: and the word before the flag; the publisher cleared the flag before it
          * stored the word, so it cannot clear this one without waking. */
-        *ret_word = atomic_load_explicit(&words->wake, memory_order_acquire);
+        *ret_item = (struct wake_item){
+                .word = &words->wake,
+                .expected = atomic_load_explicit(&words->wake, memory_order_acquire),
+                .chain = subscriber->reader.ring.chain,
+        };
         /* asleep.dekker: the flag before the last look at head. Pairs with the fence between head
          * and flag in ring_writer_commit(). */
         atomic_store_explicit(subscriber->asleep, 1, memory_order_relaxed);
@@ -464,7 +468,7 @@ int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, uint32_t *r
 }
 
 int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
-        uint32_t word;
+        struct wake_item item;
         int r;
 
         r = begin(subscriber);
@@ -477,11 +481,11 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
                 if (slipring_now_ns() >= deadline_ns) {
                         return ring_retired(&subscriber->reader.ring) ? -EIDRM : -ETIMEDOUT;
                 }
-                r = subscriber_prepare_sleep(subscriber, &word);
+                r = subscriber_prepare_sleep(subscriber, &item);
                 if (r != 0) {
                         return r == 1 ? 0 : r;
                 }
-                r = wake_sleep(&subscriber->reader.ring.words->wake, word, wake_bound(deadline_ns));
+                r = wake_sleep(&item, wake_bound(deadline_ns));
                 if (r < 0 && r != -ETIMEDOUT) {
                         return r;
                 }
@@ -512,10 +516,9 @@ wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t 
                 return -ETIMEDOUT;
         }
         for (i = 0; i < count; i++) {
-                if (subscriber_prepare_sleep(subscribers[i], &items[i].expected) != 0) {
+                if (subscriber_prepare_sleep(subscribers[i], &items[i]) != 0) {
                         return 0;
                 }
-                items[i].word = &subscribers[i]->reader.ring.words->wake;
         }
         if (subscribers[0]->no_waitv) {
                 return -ENOSYS;

@@ -4,6 +4,7 @@
 #include <slipring/subscriber.h>
 
 #include "bus/topic.h"
+#include "bus/wake.h"
 
 struct watch;
 
@@ -33,12 +34,12 @@ struct slipring_subscriber {
 
 /*
  * subscriber_prepare_sleep() - announce a sleeper, then look once more
- * @ret_word:   the value to sleep on
+ * @ret_item:   where to sleep, and on what value
  *
- * Return: 0 to sleep while the wake word holds @ret_word, 1 if there is something to take, -EIDRM
+ * Return: 0 to sleep there, 1 if there is something to take, -EIDRM
  * if the topic was retired and nothing is left in it.
  */
-int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, uint32_t *ret_word);
+int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake_item *ret_item);
 
 /*
  * subscriber_ready() - is there something to take, or the news that the topic is retired?

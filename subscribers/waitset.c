@@ -102,6 +102,14 @@ static void watch_ended(struct watch *watch) {
         }
 }
 
+static struct wake_item watch_item(const struct watch *watch) {
+        return (struct wake_item){
+                .word = &watch->subscriber->reader.ring.words->wake,
+                .expected = watch->expected,
+                .chain = watch->subscriber->reader.ring.chain,
+        };
+}
+
 /* --- io_uring --- */
 
 static uint64_t watch_id(const struct watch *watch) {
@@ -139,6 +147,15 @@ static void uring_tick(struct slipring_waitset *waitset) {
         }
 }
 
+/* Here, not in the kernel: it waits until this program looks. */
+static void uring_pass(const struct watch *watch, int32_t result) {
+        const struct wake_item item = watch_item(watch);
+
+        if (result == 0) {
+                wake_pass(&item);
+        }
+}
+
 static void uring_collect(struct slipring_waitset *waitset) {
         struct watch *watch;
         int32_t result;
@@ -152,6 +169,7 @@ static void uring_collect(struct slipring_waitset *waitset) {
                 } else if (id != ID_CANCEL && (uint32_t) id < waitset->count) {
                         watch = waitset->watches[(uint32_t) id];
                         if (watch->subscriber && watch->generation == id >> 32) {
+                                uring_pass(watch, result);
                                 watch_ended(watch);
                         }
                 }
@@ -176,9 +194,7 @@ static size_t helper_items(struct helper *helper, struct wake_item *items) {
                 }
                 /* relaxed: armed with a fence already; set again in case somebody cleared it. */
                 atomic_store_explicit(watch->subscriber->asleep, 1, memory_order_relaxed);
-                items[count].word = &watch->subscriber->reader.ring.words->wake;
-                items[count].expected = watch->expected;
-                count++;
+                items[count++] = watch_item(watch);
         }
         return count;
 }
@@ -222,8 +238,7 @@ static void helper_sleep(const struct helper *helper, const struct wake_item *it
                 (void) wake_sleep_any(items, count, deadline_ns);
         } else {
                 /* Its one watch if that is armed, else control: helper_rouse() reaches both. */
-                (void) wake_sleep_poked(items[count - 1].word, items[count - 1].expected,
-                                        deadline_ns);
+                (void) wake_sleep_poked(&items[count - 1], deadline_ns);
         }
 }
 
@@ -235,9 +250,11 @@ static void *helper_main(void *argument) {
         (void) pthread_mutex_lock(&helper->lock);
         while (!helper->stop) {
                 helper_look(helper);
-                items[0].word = &helper->control;
-                /* relaxed: the lock orders it. */
-                items[0].expected = atomic_load_explicit(&helper->control, memory_order_relaxed);
+                items[0] = (struct wake_item){
+                        .word = &helper->control,
+                        /* relaxed: the lock orders it. */
+                        .expected = atomic_load_explicit(&helper->control, memory_order_relaxed),
+                };
                 count = helper_items(helper, items);
                 (void) pthread_mutex_unlock(&helper->lock);
                 helper_sleep(helper, items, count);
@@ -398,33 +415,31 @@ static void collect(struct slipring_waitset *waitset) {
         }
 }
 
-static int start_wait(struct watch *watch, uint32_t expected) {
+static int start_wait(struct watch *watch, const struct wake_item *item) {
         struct slipring_waitset *waitset = watch->waitset;
         struct helper *helper = watch->helper;
 
-        watch->expected = expected;
+        watch->expected = item->expected;
         watch->next = watch->subscriber->reader.next;
         if (waitset->backend == BACKEND_URING) {
                 watch->suspect = false;
                 watch->generation++;
-                return uring_wait_futex(&waitset->uring,
-                                        &watch->subscriber->reader.ring.words->wake, expected,
-                                        watch_id(watch));
+                return uring_wait_futex(&waitset->uring, item, watch_id(watch));
         }
         return helper ? 0 : -EINVAL;
 }
 
 static void arm(struct watch *watch) {
         struct helper *helper = watch->helper;
-        uint32_t word;
+        struct wake_item item;
 
-        if (watch->armed || subscriber_prepare_sleep(watch->subscriber, &word) != 0) {
+        if (watch->armed || subscriber_prepare_sleep(watch->subscriber, &item) != 0) {
                 return;
         }
         if (helper) {
                 (void) pthread_mutex_lock(&helper->lock);
         }
-        if (start_wait(watch, word) == 0) {
+        if (start_wait(watch, &item) == 0) {
                 watch->armed = true;
                 watch->waitset->unarmed--;
         }

@@ -12,6 +12,7 @@ static struct topic_spec spec_make(const struct schema_topic *topic) {
                 .waiters = LAYOUT_WAITERS_DEFAULT,
                 .publishers =
                         topic->shared ? LAYOUT_PUBLISHERS_SHARED : LAYOUT_PUBLISHERS_EXCLUSIVE,
+                .wake = topic->chain ? LAYOUT_WAKE_CHAIN : LAYOUT_WAKE_DIRECT,
                 .rate_hz = topic->rate_hz,
                 .deadline_ns = topic->deadline_ns,
                 .uid = topic->owner,

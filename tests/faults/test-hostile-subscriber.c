@@ -230,7 +230,8 @@ static void *park_thread(void *argument) {
 
         shared->attacks++;
         for (;;) {
-                (void) wake_sleep(word, *word, UINT64_MAX / 2);
+                (void) wake_sleep(&(struct wake_item){.word = word, .expected = *word},
+                                  UINT64_MAX / 2);
         }
         return NULL;
 }
@@ -265,7 +266,8 @@ __attribute__((noreturn)) static int park_run(void *argument) {
                 park_threads(word);
         }
         for (i = 0; i < PARKED; i++) {
-                if (uring_wait_futex(&uring, word, *word, i) < 0) {
+                if (uring_wait_futex(&uring, &(struct wake_item){.word = word, .expected = *word},
+                                     i) < 0) {
                         break;
                 }
                 shared->attacks++;
@@ -275,7 +277,8 @@ __attribute__((noreturn)) static int park_run(void *argument) {
                 (void) poll(&event, 1, -1);
                 (void) !read(event.fd, &count, sizeof(count));
                 while (uring_next(&uring, &id, &result)) {
-                        (void) uring_wait_futex(&uring, word, *word, id);
+                        (void) uring_wait_futex(
+                                &uring, &(struct wake_item){.word = word, .expected = *word}, id);
                 }
         }
 }

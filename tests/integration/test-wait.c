@@ -24,6 +24,9 @@
 
 static const char *const names[TOPICS] = {"a", "b", "c", "d", "e"};
 
+/* What sleepers do for each other must not show. */
+static bool chain;
+
 static int setup(void **state) {
         static struct bus bus;
         struct topic_spec specs[TOPICS];
@@ -31,6 +34,7 @@ static int setup(void **state) {
 
         for (i = 0; i < TOPICS; i++) {
                 specs[i] = topic_of(names[i], 64);
+                specs[i].wake = chain ? LAYOUT_WAKE_CHAIN : LAYOUT_WAKE_DIRECT;
         }
         bus_start(&bus, specs, TOPICS);
         *state = &bus;
@@ -39,6 +43,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
         (void) unsetenv("SLIPRING_DISABLE");
+        chain = false;
         bus_stop(*state);
         return 0;
 }
@@ -51,6 +56,21 @@ static int setup_waitv(void **state) {
 static int setup_wait(void **state) {
         (void) setenv("SLIPRING_DISABLE", "io_uring,futex_waitv", 1);
         return setup(state);
+}
+
+static int setup_chain(void **state) {
+        chain = true;
+        return setup(state);
+}
+
+static int setup_waitv_chain(void **state) {
+        chain = true;
+        return setup_waitv(state);
+}
+
+static int setup_wait_chain(void **state) {
+        chain = true;
+        return setup_wait(state);
 }
 
 static void pause_us(unsigned us) {
@@ -481,10 +501,15 @@ static void test_waitset_in_an_sd_event_loop(void **state) {
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ON_A_CHAIN(name)                                                                           \
+        { #name " (chain)", name, setup_chain, teardown, NULL }
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
-                {#name " (futex_waitv)", name, setup_waitv, teardown, NULL}, {                     \
-#name " (FUTEX_WAIT)", name, setup_wait, teardown, NULL                            \
+                {#name " (futex_waitv)", name, setup_waitv, teardown, NULL},                       \
+                {#name " (FUTEX_WAIT)", name, setup_wait, teardown, NULL},                         \
+                {#name " (io_uring, chain)", name, setup_chain, teardown, NULL},                   \
+                {#name " (futex_waitv, chain)", name, setup_waitv_chain, teardown, NULL}, {        \
+#name " (FUTEX_WAIT, chain)", name, setup_wait_chain, teardown, NULL               \
         }
 
 int main(void) {
@@ -492,6 +517,7 @@ int main(void) {
                 CASE(test_wait_ends_at_its_deadline_and_not_before),
                 CASE(test_wait_ends_when_a_signal_handler_ran),
                 CASE(test_a_sleeping_subscriber_gets_every_sample),
+                ON_A_CHAIN(test_a_sleeping_subscriber_gets_every_sample),
                 CASE(test_publishing_calls_the_kernel_only_for_sleepers),
                 EACH(test_wait_any_wakes_for_each_topic),
                 CASE(test_wait_any_starves_none),

@@ -32,9 +32,12 @@
  * sleeper may be killed once its flag is set, before or while it waits in the kernel (killed
  * earlier it leaves nothing behind).
  *
+ * With CHAIN each sleeper that was woken wakes WAITERS more, of those who sleep on another value than
+ * wake has (`wake: chain`).
+ *
  * Checked: when nothing can move any more, everybody has seen everything. Only where WAITERS
  * limits a wake-up may somebody be left, and then the publisher still owes one (`need`), which
- * its next message pays.
+ * its next message pays; with CHAIN only where a link was killed besides.
  *
  * Mutants: see tests/model/configurations.
  */
@@ -106,6 +109,10 @@ byte sc_head;
 byte sc_wake;
 byte sc_asleep;
 
+#ifdef CHAIN
+byte expects[THREADS]; /* what it sleeps on */
+bit passing[THREADS];  /* was woken, and has not passed that on */
+#endif
 bit queued[THREADS];   /* waits in the kernel: asleep, or for a poller's fd */
 bit ended[THREADS];    /* of a poller: its wait has ended, which it has not looked at yet */
 bit readable[THREADS]; /* of a poller: its fd */
@@ -277,30 +284,56 @@ inline store_wake_release(v)
         }
 }
 
-inline dequeue(thread)
+/* The kernel's wake-up is a barrier between who wakes and who is woken (its memory-barriers.txt,
+ * "Sleep and wake-up functions"); only a chain makes use of it. */
+#ifdef CHAIN
+#define learn_from(me, thread)                                                                     \
+        learn(knows_head[thread], knows_head[me]);                                                 \
+        learn(knows_wake[thread], knows_wake[me]);                                                 \
+        passing[thread] = 1
+#else
+#define learn_from(me, thread) skip
+#endif
+
+inline dequeue(me, thread)
 {
         queued[thread] = 0;
         woken++;
+        learn_from(me, thread);
         if
         :: thread > SLEEPERS -> ended[thread] = 1; readable[thread] = 1
         :: else
         fi
 }
 
+#if defined(CHAIN) && !defined(CHAIN_ANY)
+/* Who has seen the number that the waker knows sleeps on. */
+#define wakes(me, thread) (woken < WAITERS && queued[thread] &&                                    \
+                           expects[thread] != wake_value[knows_wake[me]])
+#else
+#define wakes(me, thread) (woken < WAITERS && queued[thread])
+#endif
+
+/* woken: a variable of the caller, 0 before. */
+inline wake_some(me)
+{
+        seq_cst_fence(me);
+        do
+        :: wakes(me, 1) -> dequeue(me, 1)
+#if THREADS > 2
+        :: wakes(me, 2) -> dequeue(me, 2)
+#endif
+#if THREADS > 3
+        :: wakes(me, 3) -> dequeue(me, 3)
+#endif
+        :: else -> break
+        od
+}
+
 inline futex_wake()
 {
         atomic {
-                seq_cst_fence(PUBLISHER);
-                do
-                :: woken < WAITERS && queued[1] -> dequeue(1)
-#if THREADS > 2
-                :: woken < WAITERS && queued[2] -> dequeue(2)
-#endif
-#if THREADS > 3
-                :: woken < WAITERS && queued[3] -> dequeue(3)
-#endif
-                :: else -> break
-                od;
+                wake_some(PUBLISHER);
 #ifdef NEED_NOT_CARRIED
                 need = 0;
 #else
@@ -483,6 +516,9 @@ inline futex_wait(me)
         seq_cst_fence(me);
         choose(knows_wake[me], knows_wake[me], wake);
         queued[me] = (wake_value[knows_wake[me]] == w);
+#ifdef CHAIN
+        expects[me] = w;
+#endif
         w = 0
 }
 
@@ -505,6 +541,10 @@ inline futex_wait(me)
 proctype sleeper(byte me)
 {
         byte w, place, i;
+#ifdef CHAIN
+        byte woken;
+        bit pass;
+#endif
 
 take:
         atomic {
@@ -528,9 +568,33 @@ take:
 #endif
 end_asleep:
         if
-        :: !queued[me] -> goto take
+        :: !queued[me]
         OR_SUBSCRIBER_DIES
         fi;
+#if defined(CHAIN) && !defined(CHAIN_NO_PASS)
+        /* Passes it on before it reads: where the word is another than it slept on. Killed before
+         * that, it leaves those behind it asleep. */
+        if
+        :: atomic {
+                passing[me];
+                passing[me] = 0;
+                load_wake_acquire(me);
+                pass = (wake_value[knows_wake[me]] != expects[me])
+        }
+        :: atomic { !passing[me] }
+        OR_SUBSCRIBER_DIES
+        fi;
+        if
+        :: atomic {
+                pass -> pass = 0;
+                wake_some(me);
+                woken = 0
+        }
+        :: atomic { !pass }
+        OR_SUBSCRIBER_DIES
+        fi;
+#endif
+        goto take;
 dead:
         skip
 }
@@ -617,13 +681,20 @@ settle:
         goto end_poll
 }
 
+/* A chain of which no link was killed reaches everybody. */
+#if defined(CHAIN) && !defined(SUBSCRIBER_DIES)
+#define OWED 0
+#else
+#define OWED (WAITERS < THREADS)
+#endif
+
 proctype monitor()
 {
         byte thread;
 
         timeout ->
                 for (thread : 1 .. THREADS - 1) {
-                        assert(seen[thread] >= head || (WAITERS < THREADS && need))
+                        assert(seen[thread] >= head || (OWED && need))
                 }
 }
 

@@ -174,7 +174,6 @@ static void test_pins_take_slots_and_a_segment(void **state) {
         schema_free(pinned);
 }
 
-/* ceil(rate x history) + 1, exactly: 0.1 and 29.97 are no binary fractions. */
 /* A shared topic has the same segment, and one more for its lock. */
 static void test_publishers_are_exclusive_or_shared(void **state) {
         static const char *const ways[] = {"", ", publishers: exclusive", ", publishers: shared"};
@@ -197,6 +196,23 @@ static void test_publishers_are_exclusive_or_shared(void **state) {
         }
 }
 
+static void test_wake_is_direct_or_chain(void **state) {
+        static const char *const ways[] = {"", ", wake: direct", ", wake: chain"};
+        struct schema *schema;
+        char text[256];
+
+        for (size_t i = 0; i < 3; i++) {
+                (void) snprintf(text, sizeof(text),
+                                "slipring: 1\nbus: b\ntopics:\n"
+                                "  a: {fields: {x: int8}%s}\n",
+                                ways[i]);
+                schema = load_good(text);
+                assert_int_equal(schema->topics[0].chain, i == 2);
+                schema_free(schema);
+        }
+}
+
+/* ceil(rate x history) + 1, exactly: 0.1 and 29.97 are no binary fractions. */
 static void test_history_counts_slots_exactly(void **state) {
         static const struct {
                 const char *rate, *history;
@@ -491,6 +507,7 @@ int main(void) {
                 cmocka_unit_test(test_defaults_hold_for_topics_that_say_nothing),
                 cmocka_unit_test(test_owner_is_who_runs_the_manager),
                 cmocka_unit_test(test_publishers_are_exclusive_or_shared),
+                cmocka_unit_test(test_wake_is_direct_or_chain),
                 cmocka_unit_test(test_history_counts_slots_exactly),
                 cmocka_unit_test(test_pins_take_slots_and_a_segment),
                 cmocka_unit_test(test_deadline_is_three_periods_unless_given),
