@@ -26,6 +26,8 @@ struct contender {
 
         /* Can it be done on this machine? NULL: on all. */
         bool (*able)(void);
+        /* Become the daemon that it needs, which ends on SIGTERM; NULL: it needs none. */
+        void (*serve)(void);
 
         /* Subscribers are open before their publisher opens. Return 0 or a negative errno. */
         int (*open_publisher)(void **ret_end, const struct contender_options *options);

@@ -20,8 +20,13 @@
 #endif
 
 /* Ours and the floor first: all others are compared with these two. */
-static const char *const known[] = {"slipring", "floor", "unix", "mq", "zmq", "nng", "lcm"};
+static const char *const known[] = {"slipring", "floor", "unix", "mq", "iceoryx",
+                                    "cyclone",  "zmq",   "nng",  "lcm"};
 #define REFERENCES 2u
+
+/* A daemon has noticed by then whom we killed: RouDi after 1.5 s; before, it aborts on the first of
+ * them and tidies nothing up. */
+#define NOTICE_S 3
 
 /* A round that takes longer hangs. */
 #define PATIENCE_S 60
@@ -36,8 +41,9 @@ struct contest {
         int board_fd;
         unsigned places[CONTENDERS_MAX]; /* indices into names of those that do this one */
         unsigned place_count;
-        pid_t pids[CONTENDERS_MAX * (PEERS_MAX + 1)];
+        pid_t pids[CONTENDERS_MAX * (PEERS_MAX + 2)];
         unsigned pid_count;
+        unsigned daemons; /* the first of them */
 };
 
 static int worker_path(const char *name, char *text, size_t size) {
@@ -70,6 +76,8 @@ static void become(const struct contest *contest, const char *path, char **argv,
                                            : dup2(contest->board_fd, BOARD_FD)) < 0) {
                 _exit(2);
         }
+        /* Figures alone go to standard output, whatever a library says there. */
+        (void) dup2(STDERR_FILENO, STDOUT_FILENO);
         (void) execv(path, argv);
         _exit(127);
 }
@@ -154,6 +162,19 @@ static int add(struct contest *contest, unsigned place, const char *role, unsign
         return 0;
 }
 
+static int open_daemons(struct contest *contest) {
+        unsigned i;
+        int r = 0;
+
+        for (i = 0; i < contest->place_count && r == 0; i++) {
+                if (run_once(contest, contest->places[i], "serves") == 0) {
+                        r = add(contest, contest->places[i], "serve", 0);
+                        contest->daemons += r == 0;
+                }
+        }
+        return r;
+}
+
 /* Subscribers first, then the publisher that some buses let look for them. */
 static int open_all(struct contest *contest, int *ret_signal) {
         unsigned i, k, peers = contest->measurement->peers;
@@ -199,12 +220,62 @@ static int run_rounds(struct contest *contest, int *ret_signal) {
         return r;
 }
 
-static void end_all(struct contest *contest) {
-        unsigned i;
+static void end_daemon(pid_t pid) {
+        const struct timespec look = {.tv_nsec = 10000000};
+        unsigned looks;
 
-        for (i = 0; i < contest->pid_count; i++) {
+        for (looks = 0; looks < 500 && waitpid(pid, NULL, WNOHANG) == 0; looks++) {
+                (void) nanosleep(&look, NULL);
+        }
+        if (looks == 500) {
+                (void) kill(pid, SIGKILL);
+                (void) waitpid(pid, NULL, 0);
+        }
+}
+
+static bool has_ended(pid_t pid) {
+        siginfo_t info = {0};
+
+        return waitid(P_PID, (id_t) pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+               info.si_pid != 0;
+}
+
+/* They are told to close what they have open; those in a round are not asked. Returns how many have
+ * not ended within a second. */
+static unsigned tell_all(struct contest *contest) {
+        const struct timespec look = {.tv_nsec = 10000000};
+        struct contest_place *place;
+        unsigned looks, i, left = 1;
+
+        for (i = 0; i < contest->place_count; i++) {
+                place = &contest->board->places[contest->places[i]];
+                atomic_store_explicit(&place->round, UINT32_MAX, memory_order_release);
+                (void) syscall(SYS_futex, &place->round, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+        }
+        for (looks = 0; looks < 100 && left > 0; looks++) {
+                (void) nanosleep(&look, NULL);
+                for (left = 0, i = contest->daemons; i < contest->pid_count; i++) {
+                        left += !has_ended(contest->pids[i]);
+                }
+        }
+        return left;
+}
+
+static void end_all(struct contest *contest) {
+        unsigned i, left;
+
+        left = tell_all(contest);
+        for (i = contest->daemons; i < contest->pid_count; i++) {
                 (void) kill(contest->pids[i], SIGKILL);
                 (void) waitpid(contest->pids[i], NULL, 0);
+        }
+        if (left > 0 && contest->daemons > 0) {
+                (void) nanosleep(&(const struct timespec){.tv_sec = NOTICE_S}, NULL);
+        }
+        /* They tidy up. */
+        for (i = 0; i < contest->daemons; i++) {
+                (void) kill(contest->pids[i], SIGTERM);
+                end_daemon(contest->pids[i]);
         }
         for (i = 0; i < contest->place_count; i++) {
                 (void) run_once(contest, contest->places[i], "clean");
@@ -365,7 +436,10 @@ static int hold(struct contest *contest, bool json, int *ret_signal) {
         }
         prepare(contest, ring, scratch);
         choose(contest);
-        r = open_all(contest, ret_signal);
+        r = open_daemons(contest);
+        if (r == 0) {
+                r = open_all(contest, ret_signal);
+        }
         if (r == 0) {
                 r = run_rounds(contest, ret_signal);
         }

@@ -1,6 +1,6 @@
 /*
  * The process of a contender: worker PLACE publish | subscribe INDEX | clean. The board is open as
- * file descriptor BOARD_FD. And without a board: worker PLACE able | can-alone.
+ * file descriptor BOARD_FD. And without a board: worker PLACE able | can-alone | serves | serve.
  */
 
 #include <errno.h>
@@ -291,6 +291,16 @@ int main(int argc, char **argv) {
         }
         if (strcmp(argv[2], "able") == 0) {
                 return contender.able && !contender.able() ? 1 : 0;
+        }
+        if (strcmp(argv[2], "serve") == 0) {
+                if (contender.serve) {
+                        contender.serve();
+                        perror("slipring-bench: its daemon");
+                }
+                return 1;
+        }
+        if (strcmp(argv[2], "serves") == 0) {
+                return contender.serve ? 0 : 1;
         }
         if (strcmp(argv[2], "can-alone") == 0) {
                 return contender.alone ? 0 : 1;
