@@ -216,8 +216,8 @@ static void close_all(struct slipring_subscriber **subscribers) {
         }
 }
 
-/* Before a wait set is made: a process forked beside threads that just start may find the
- * sanitizer's locks taken for ever. */
+/* Before a wait set is made: a process forked beside threads that just start may find locks of the
+ * C library or of a sanitizer taken for ever. */
 static void start_all(pid_t *pids, struct work *work) {
         int i;
 
