@@ -12,8 +12,12 @@
 struct contender_options {
         char bus[64];     /* slipring's */
         char scratch[64]; /* a directory, and unique as a name */
+        char topic[32];   /* of slipring's bus */
         bool polled;      /* no subscriber sleeps */
+        bool gated;       /* the floor looks whether somebody sleeps before it wakes */
+        bool in_place;    /* messages are written and read where they lie */
         int floor_id;     /* the bare ring's segment */
+        uint32_t window;  /* most messages under way; 0: no bound, and some may be lost */
         uint32_t payload_bytes;
         unsigned subscribers;
         unsigned index; /* of a subscriber */
@@ -21,8 +25,10 @@ struct contender_options {
 
 struct contender {
         const char *name;
-        const char *note; /* copies, wake-ups, history, reliability */
-        bool alone;       /* publishes without a subscriber */
+        const char *note;     /* copies, wake-ups, history, reliability */
+        bool alone;           /* publishes without a subscriber */
+        bool loses;           /* messages may be lost however few are under way */
+        uint32_t payload_max; /* 0: no bound */
 
         /* Can it be done on this machine? NULL: on all. */
         bool (*able)(void);
@@ -42,6 +48,16 @@ struct contender {
         int (*take)(void *end, void *buffer);
         /* The same, asleep for about 100 ms at most until there is one. */
         int (*wait)(void *end, void *buffer);
+        /* Copy the next messages, one behind the other. Return how many; NULL: it takes one. */
+        int (*take_batch)(void *end, void *buffer, unsigned capacity);
+
+        /* In place; NULL: it cannot. Get room for a message, hand it over; */
+        int (*loan)(void *end, void **ret_payload);
+        int (*commit)(void *end, void *payload);
+        /* asleep as in wait(), look at the next one where it lies, and give it back: 1 if it stayed
+         * whole, 0 if it did not. */
+        int (*borrow)(void *end, const void **ret_payload);
+        int (*give_back)(void *end, const void *payload);
 };
 
 extern const struct contender contender;

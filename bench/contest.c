@@ -366,10 +366,13 @@ int contest_choose(struct contest_names *ret_names, const char *list) {
         for (i = 0; i < (list ? REFERENCES : sizeof(known) / sizeof(*known)) && r == 0; i++) {
                 r = add_name(&names, known[i], strlen(known[i]), i < REFERENCES);
         }
-        while (list && r == 0) {
+        while (list && *list && r == 0) {
                 length = strcspn(list, ",");
                 r = add_name(&names, list, length, true);
                 list = list[length] ? list + length + 1 : NULL;
+                if (list && !*list) {
+                        r = add_name(&names, list, 0, true);
+                }
         }
         if (r == 0) {
                 *ret_names = names;
@@ -383,7 +386,7 @@ static void choose(struct contest *contest) {
         unsigned i;
 
         for (i = 0; i < contest->names->count; i++) {
-                if (contest->measurement->peers || run_once(contest, i, "can-alone") == 0) {
+                if (run_once(contest, i, "can") == 0) {
                         contest->places[contest->place_count++] = i;
                 }
         }
@@ -400,9 +403,15 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         board->options.floor_id = ring->id;
         board->options.payload_bytes = contest->measurement->payload_bytes;
         board->options.subscribers = contest->measurement->peers;
+        (void) snprintf(board->options.topic, sizeof(board->options.topic), "%s",
+                        stage_topic(contest->measurement));
+        board->options.in_place = contest->measurement->loaned;
+        board->options.gated = contest->measurement->contest == WORK_TIGHT;
+        board->options.window = contest->measurement->contest == WORK_STREAM ? STREAM_WINDOW : 0;
+        board->work = contest->measurement->contest;
         board->count = stage_count(contest->measurement, options);
         board->period_ms = contest->measurement->period_ms;
-        board->pin = options->pin;
+        board->pin = options->pin && !contest->measurement->unpinned;
         board->cpu_count = options->cpu_count;
         for (i = 0; i < options->cpu_count && i < CPU_SETSIZE; i++) {
                 board->cpus[i] = options->cpus[i];
@@ -426,7 +435,8 @@ static int hold(struct contest *contest, bool json, int *ret_signal) {
         int r;
 
         (void) snprintf(scratch, sizeof(scratch), "/tmp/slipring-bench-%d-XXXXXX", (int) getpid());
-        r = floor_new(&ring, DEPTH, contest->measurement->payload_bytes);
+        r = floor_new(&ring, contest->measurement->contest == WORK_STREAM ? STREAM_DEPTH : DEPTH,
+                      contest->measurement->payload_bytes);
         if (r < 0) {
                 return r;
         }

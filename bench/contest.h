@@ -31,7 +31,8 @@ struct contest_place {
 
 struct contest_board {
         struct contender_options options;
-        uint32_t count, period_ms; /* period 0: nobody is attached */
+        enum work work;
+        uint32_t count, period_ms;
         int cpus[CPU_SETSIZE];
         uint32_t cpu_count;
         bool pin;
@@ -47,8 +48,8 @@ struct contest_names {
 /*
  * contest_choose() - who takes part in each contest
  * @ret_names:  set on success
- * @list:       names separated by commas besides slipring and the floor, or NULL for all that are
- *              built and can run here; others are named on standard error
+ * @list:       names separated by commas besides slipring and the floor, "" for none, or NULL for
+ *              all that are built and can run here; others are named on standard error
  *
  * Return: 0, -ENOENT if one of @list, slipring or the floor is not built, -EINVAL for a name that
  *         cannot be one.

@@ -29,6 +29,15 @@ struct figures figures_of(uint64_t *values, size_t count) {
         };
 }
 
+struct figures figures_scaled(struct figures figures, double factor) {
+        return (struct figures){
+                .p50 = figures.p50 * factor,
+                .p99 = figures.p99 * factor,
+                .p999 = figures.p999 * factor,
+                .max = figures.max * factor,
+        };
+}
+
 static double median(double *values, size_t count) {
         qsort(values, count, sizeof(*values), compare_doubles);
         return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;

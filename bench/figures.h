@@ -15,6 +15,9 @@ struct figures {
  */
 struct figures figures_of(uint64_t *values, size_t count);
 
+/* All multiplied. */
+struct figures figures_scaled(struct figures figures, double factor);
+
 /* Medians of many rounds; the maximum is that of all. */
 struct figures figures_median(const struct figures *rounds, size_t count);
 

@@ -96,6 +96,28 @@ void floor_wake(struct floor *floor) {
         (void) syscall(SYS_futex, &floor->wake, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
+/* Low half of the number of the newest message: there is nothing else to be stored then. */
+static uint32_t *head_word(struct floor *floor) {
+        uint32_t *words = (uint32_t *) (void *) &floor->head;
+
+        return words + (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__);
+}
+
+void floor_wake_gated(struct floor *floor) {
+        /* After floor_commit()'s fence: a sleeper that is not seen here sees the message. */
+        if (atomic_load_explicit(&floor->asleep, memory_order_relaxed) > 0) {
+                (void) syscall(SYS_futex, head_word(floor), FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+        }
+}
+
+void floor_wait_gated(struct floor *floor, uint64_t seen) {
+        const struct timespec bound = {.tv_nsec = 100000000};
+
+        atomic_fetch_add_explicit(&floor->asleep, 1, memory_order_seq_cst);
+        (void) syscall(SYS_futex, head_word(floor), FUTEX_WAIT, (uint32_t) seen, &bound, NULL, 0);
+        atomic_fetch_sub_explicit(&floor->asleep, 1, memory_order_relaxed);
+}
+
 void floor_wait(struct floor *floor, uint64_t seen) {
         while (atomic_load_explicit(&floor->wake, memory_order_acquire) == (uint32_t) seen) {
                 (void) syscall(SYS_futex, &floor->wake, FUTEX_WAIT, (uint32_t) seen, NULL, NULL, 0);
@@ -132,4 +154,17 @@ bool floor_take(struct floor *floor, uint64_t *seen, void *buffer) {
         }
         memcpy(buffer, payload, floor->payload_bytes);
         return floor_release(floor, *seen);
+}
+
+bool floor_next(struct floor *floor, uint64_t *seen, void *buffer) {
+        uint64_t m = *seen + 1;
+        struct floor_slot *slot = slot_of(floor, m);
+
+        if (atomic_load_explicit(&floor->head, memory_order_acquire) < m ||
+            atomic_load_explicit(&slot->stamp, memory_order_acquire) != 2 * m) {
+                return false;
+        }
+        memcpy(buffer, slot->payload, floor->payload_bytes);
+        *seen = m;
+        return floor_release(floor, m);
 }

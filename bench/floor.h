@@ -23,7 +23,8 @@ struct floor_slot {
 
 struct floor {
         alignas(64) _Atomic uint64_t head;
-        _Atomic uint32_t wake; /* the futex */
+        _Atomic uint32_t wake;               /* the futex */
+        alignas(64) _Atomic uint32_t asleep; /* who waits by floor_wait_gated() */
         /* Two lines that two processes hand to each other. */
         alignas(64) _Atomic uint64_t ping;
         alignas(64) _Atomic uint64_t pong;
@@ -58,6 +59,9 @@ void floor_commit(struct floor *floor);
 /* Wake whoever sleeps: one store and one system call. */
 void floor_wake(struct floor *floor);
 
+/* The same if somebody sleeps in floor_wait_gated(): else one look. */
+void floor_wake_gated(struct floor *floor);
+
 /* Copy the newest message if it is newer than @seen, which moves on. */
 bool floor_take(struct floor *floor, uint64_t *seen, void *buffer);
 
@@ -65,10 +69,16 @@ bool floor_take(struct floor *floor, uint64_t *seen, void *buffer);
 const void *floor_borrow(struct floor *floor, uint64_t *seen);
 bool floor_release(const struct floor *floor, uint64_t seen);
 
+/* Copy the message that follows @seen if it is there. */
+bool floor_next(struct floor *floor, uint64_t *seen, void *buffer);
+
 /* Sleep until there is a message newer than @seen. */
 void floor_wait(struct floor *floor, uint64_t seen);
 
 /* The same, for at most 100 ms. */
 void floor_wait_bounded(struct floor *floor, uint64_t seen);
+
+/* The same, counted among those that sleep. */
+void floor_wait_gated(struct floor *floor, uint64_t seen);
 
 #endif

@@ -62,8 +62,9 @@ static const char help[] =
 
 static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
 static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
+static const struct slipring_type page_type = WORDS_TYPE(PAGE_BYTES, 3);
 
-#define TOPICS 4
+#define TOPICS 6
 
 static struct topic_spec topic(const char *name, const struct slipring_type *type) {
         return (struct topic_spec){
@@ -80,15 +81,15 @@ static struct topic_spec topic(const char *name, const struct slipring_type *typ
 
 static int bus_make(struct bench *bench) {
         struct topic_spec specs[TOPICS] = {
-                topic(TOPIC_SMALL, &small_type),
-                topic(TOPIC_CHAIN, &small_type),
-                topic(TOPIC_BACK, &small_type),
-                topic(TOPIC_LARGE, &large_type),
+                topic(TOPIC_SMALL, &small_type),  topic(TOPIC_CHAIN, &small_type),
+                topic(TOPIC_BACK, &small_type),   topic(TOPIC_LARGE, &large_type),
+                topic(TOPIC_STREAM, &small_type), topic(TOPIC_PAGES, &page_type),
         };
         struct slipring_error error = {0};
         int r;
 
         specs[1].wake = LAYOUT_WAKE_CHAIN;
+        specs[4].depth = specs[5].depth = STREAM_DEPTH;
         (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
         r = registry_open(&bench->registry, bench->bus, &error);
         if (r == 0) {
@@ -138,7 +139,7 @@ static bool wanted(const struct bench *bench, const struct measurement *measurem
 
 static int measure(struct bench *bench, const struct measurement *measurement, int *ret_signal) {
         static struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
-        int r;
+        int r = 0;
 
         if (measurement->peers && (!measurement->period_ms || measurement->polled) &&
             bench->stage.cpu_count < 2) {
@@ -149,13 +150,14 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
                 return 0;
         }
         (void) fprintf(stderr, "slipring-bench: %s ...\n", measurement->name);
-        r = stage_run(measurement, &bench->stage, rounds, ret_signal);
-        if (r == 0) {
-                report_rows(measurement, &bench->stage, rounds, bench->json);
-                if (measurement->contest && !bench->alone) {
-                        r = contest_run(measurement, &bench->names, &bench->stage, bench->json,
-                                        ret_signal);
+        if (measurement->round) {
+                r = stage_run(measurement, &bench->stage, rounds, ret_signal);
+                if (r == 0) {
+                        report_rows(measurement, &bench->stage, rounds, bench->json);
                 }
+        }
+        if (r == 0 && measurement->contest && !(bench->alone && measurement->round)) {
+                r = contest_run(measurement, &bench->names, &bench->stage, bench->json, ret_signal);
         }
         if (r == 0) {
                 /* Whoever reads us may be gone. */
@@ -307,11 +309,9 @@ int main(int argc, char **argv) {
                 (void) fprintf(stderr, "slipring-bench: which processors: %s\n", strerror(-r));
                 return 1;
         }
-        if (!bench.alone) {
-                r = contest_choose(&bench.names, bench.contenders);
-                if (r < 0) {
-                        return r == -EINVAL ? 2 : 1;
-                }
+        r = contest_choose(&bench.names, bench.alone ? "" : bench.contenders);
+        if (r < 0) {
+                return r == -EINVAL ? 2 : 1;
         }
         bench.stage.bus = bench.bus;
         /* From here on there is something to clean up, whoever ends us and whoever stops reading.

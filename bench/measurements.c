@@ -20,7 +20,11 @@
 
 #define WAKE                                                                                       \
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
-        .floor = "the bare ring and one futex", .contest = true
+        .floor = "the bare ring and one futex", .contest = WORK_PACED
+
+#define STREAM                                                                                     \
+        .floor = "the bare ring, one message at a time", .contest = WORK_STREAM, .polled = true,   \
+        .peers = 1
 
 /* The others have no such thing: their rows are those without. */
 #define CHAIN                                                                                      \
@@ -28,12 +32,15 @@
         .floor = "the bare ring and one futex", .chain = true
 
 const struct measurement measurements[] = {
-        {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL, .contest = true},
+        {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL, .contest = WORK_TIGHT},
         {"publish-64B-loaned", .floor = IN_PLACE_FLOOR, SMALL, .loaned = true},
         {"publish-64B-copied-polled", .floor = PUBLISH_FLOOR, SMALL, .peers = 1},
         {"publish-64B-loaned-polled", .floor = IN_PLACE_FLOOR, SMALL, .peers = 1, .loaned = true},
-        {"publish-1MiB-copied", .floor = PUBLISH_FLOOR, LARGE, COPIES},
-        {"publish-1MiB-loaned", .floor = IN_PLACE_FLOOR, LARGE, LOANS},
+        {"publish-64B-copied-blocking",
+         .floor = PUBLISH_FLOOR ", and a look whether somebody sleeps", .contest = WORK_TIGHT,
+         .payload_bytes = SMALL_BYTES, .peers = 1, .count = 50000, .quick_count = 2000},
+        {"publish-1MiB-copied", .floor = PUBLISH_FLOOR, LARGE, COPIES, .contest = WORK_TIGHT},
+        {"publish-1MiB-loaned", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .contest = WORK_TIGHT},
         {"publish-1MiB-copied-polled", .floor = PUBLISH_FLOOR, LARGE, COPIES, .peers = 1},
         {"publish-1MiB-loaned-polled", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .peers = 1},
         {"pingpong-ring", .floor = "the bare ring", PINGPONG},
@@ -44,7 +51,7 @@ const struct measurement measurements[] = {
          .step = wake_step,
          .payload_bytes = SMALL_BYTES,
          .floor = "the bare ring",
-         .contest = true,
+         .contest = WORK_PACED,
          .polled = true,
          .peers = 1,
          .period_ms = 1,
@@ -57,6 +64,28 @@ const struct measurement measurements[] = {
          .period_ms = 1,
          .count = 1000,
          .quick_count = 40},
+        {"blocking-1kHz-unpinned",
+         {"call", "delivery"},
+         WAKE,
+         .unpinned = true,
+         .peers = 1,
+         .period_ms = 1,
+         .count = 1000,
+         .quick_count = 40},
+        {"blocking-1MiB-1kHz",
+         {"call", "delivery"},
+         .floor = "the bare ring and one futex, in place",
+         .contest = WORK_PACED,
+         .payload_bytes = LARGE_BYTES,
+         .loaned = true,
+         .peers = 1,
+         .period_ms = 1,
+         .count = 500,
+         .quick_count = 40},
+        {"throughput-64B", STREAM, .payload_bytes = SMALL_BYTES, .count = 200000,
+         .quick_count = 20000},
+        {"throughput-4KiB", STREAM, .payload_bytes = PAGE_BYTES, .count = 50000,
+         .quick_count = 5000},
         {"fanout-1",
          {"call", "delivery"},
          WAKE,

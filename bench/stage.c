@@ -83,10 +83,11 @@ static int open_memory(struct stage *stage, bool driver) {
         return 0;
 }
 
-static void pin(const struct stage_options *options, unsigned index) {
+static void pin(const struct stage *stage, unsigned index) {
+        const struct stage_options *options = stage->options;
         cpu_set_t set;
 
-        if (!options->pin) {
+        if (!options->pin || stage->measurement->unpinned) {
                 return;
         }
         CPU_ZERO(&set);
@@ -96,11 +97,17 @@ static void pin(const struct stage_options *options, unsigned index) {
         }
 }
 
-static const char *topic_of(const struct measurement *measurement) {
-        if (measurement->payload_bytes != SMALL_BYTES) {
+const char *stage_topic(const struct measurement *measurement) {
+        bool stream = measurement->contest == WORK_STREAM;
+
+        switch (measurement->payload_bytes) {
+        case SMALL_BYTES:
+                return stream ? TOPIC_STREAM : measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
+        case PAGE_BYTES:
+                return TOPIC_PAGES;
+        default:
                 return TOPIC_LARGE;
         }
-        return measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
 }
 
 /* --- the driver --- */
@@ -134,8 +141,8 @@ static int drive(struct stage *stage) {
         struct figures rows[ROWS_MAX];
         unsigned i, row, side;
 
-        pin(stage->options, 0);
-        if (open_memory(stage, true) < 0 || open_publisher(stage, topic_of(measurement)) < 0 ||
+        pin(stage, 0);
+        if (open_memory(stage, true) < 0 || open_publisher(stage, stage_topic(measurement)) < 0 ||
             (measurement->back && open_subscriber(stage, TOPIC_BACK) < 0)) {
                 return EXIT_SETUP;
         }
@@ -168,11 +175,11 @@ static int follow(struct stage *stage) {
         struct board *board = stage->board;
         unsigned number, all = SIDES * stage->options->rounds;
 
-        pin(stage->options, stage->options->cpu_count == 1
-                                    ? 0
-                                    : 1 + stage->index % (stage->options->cpu_count - 1));
+        pin(stage, stage->options->cpu_count == 1
+                           ? 0
+                           : 1 + stage->index % (stage->options->cpu_count - 1));
         if (open_memory(stage, false) < 0 ||
-            open_subscriber(stage, topic_of(stage->measurement)) < 0 ||
+            open_subscriber(stage, stage_topic(stage->measurement)) < 0 ||
             (stage->measurement->back && open_publisher(stage, TOPIC_BACK) < 0)) {
                 return EXIT_SETUP;
         }

@@ -32,6 +32,14 @@ enum side {
 
 struct stage;
 
+/* How the other buses do it. */
+enum work {
+        WORK_NONE,   /* they do not */
+        WORK_PACED,  /* a message each period, once all have the one before */
+        WORK_TIGHT,  /* one call after the other, whatever becomes of the messages */
+        WORK_STREAM, /* as many as can be, and none is lost */
+};
+
 /* Something to measure. */
 struct measurement {
         const char *name;
@@ -45,11 +53,12 @@ struct measurement {
         bool back;            /* peers publish too, on a topic of their own */
         bool loaned;          /* in place instead of copied */
         bool polled;          /* peers take again and again where they else sleep */
-        bool contest;         /* the peers' buses do the same work too */
-        bool line;            /* the floor is bare cache lines instead of a ring */
-        bool chain;           /* subscribers wake each other */
+        bool unpinned;        /* the scheduler places the processes */
+        enum work contest;
+        bool line;  /* the floor is bare cache lines instead of a ring */
+        bool chain; /* subscribers wake each other */
 
-        /* The driver's part of a round: fills one struct figures a row. */
+        /* The driver's part of a round: fills one struct figures a row. NULL: a contest only. */
         void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
         /* What a peer does again and again until the round is over; NULL without peers. */
         void (*step)(struct stage *stage, enum side side);
@@ -108,9 +117,19 @@ struct stage {
 #define TOPIC_CHAIN "chain"
 #define TOPIC_BACK "back"
 #define TOPIC_LARGE "large"
+#define TOPIC_STREAM "stream"
+#define TOPIC_PAGES "pages"
 #define SMALL_BYTES 64u
+#define PAGE_BYTES 4096u
 #define LARGE_BYTES (1u << 20)
 #define DEPTH 8u
+
+/* Streams: the ring, and how many messages are under way at most. */
+#define STREAM_DEPTH 256u
+#define STREAM_WINDOW 192u
+
+/* The topic that a measurement's messages go through. */
+const char *stage_topic(const struct measurement *measurement);
 
 /* Is the running round over? For peers. */
 bool stage_over(const struct stage *stage);

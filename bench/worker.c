@@ -1,6 +1,6 @@
 /*
- * The process of a contender: worker PLACE publish | subscribe INDEX | clean. The board is open as
- * file descriptor BOARD_FD. And without a board: worker PLACE able | can-alone | serves | serve.
+ * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can. The board is
+ * open as file descriptor BOARD_FD. And without a board: worker PLACE able | serves | serve.
  */
 
 #include <errno.h>
@@ -28,6 +28,10 @@
 #define LOST_NS (10000 * MS)
 #define BATCH 128u
 
+/* Messages of a stream: timed together; taken at once. */
+#define CHUNK 500u
+#define TAKE_BATCH 32u
+
 struct worker {
         struct contest_board *board;
         struct contest_place *place;
@@ -36,6 +40,7 @@ struct worker {
         uint64_t *payload;
         uint64_t *values;
         uint64_t number; /* the last message sent, or received */
+        bool sparse;     /* only the first two words and the last are filled and looked at */
 };
 
 static void sleep_until(uint64_t time_ns) {
@@ -77,27 +82,49 @@ static uint64_t word(uint64_t number, size_t i) {
         return i ? number * UINT64_C(0x9e3779b97f4a7c15) + i : number;
 }
 
-static void fill_next(struct worker *worker) {
+/* The word after @i that counts. */
+static size_t next_word(const struct worker *worker, size_t i) {
+        return worker->sparse && i == 1 ? words(worker) - 1 : i + 1;
+}
+
+static void fill_next(struct worker *worker, volatile uint64_t *payload) {
         size_t i;
 
         worker->number++;
-        for (i = 0; i < words(worker); i++) {
-                worker->payload[i] = word(worker->number, i);
+        for (i = 0; i < words(worker); i = next_word(worker, i)) {
+                payload[i] = word(worker->number, i);
         }
 }
 
-static bool whole(const struct worker *worker) {
+static bool whole(const struct worker *worker, const volatile uint64_t *payload) {
+        uint64_t number = payload[0];
         size_t i;
 
-        for (i = 1; i < words(worker); i++) {
-                if (worker->payload[i] != word(worker->payload[0], i)) {
+        for (i = 1; i < words(worker); i = next_word(worker, i)) {
+                if (payload[i] != word(number, i)) {
                         return false;
                 }
         }
-        return worker->payload[0] > worker->number;
+        return number > worker->number;
 }
 
 /* --- the publisher --- */
+
+/* Hand over what fill_next() wrote, or write it where it is to lie. */
+static int publish(struct worker *worker) {
+        void *payload;
+        int r;
+
+        if (!worker->options.in_place) {
+                return contender.publish(worker->end, worker->payload);
+        }
+        r = contender.loan(worker->end, &payload);
+        if (r < 0) {
+                return r;
+        }
+        fill_next(worker, payload);
+        return contender.commit(worker->end, payload);
+}
 
 /* All have it: 1; a message is lost: 0. The timer first, so that nobody looks at the lines that
  * subscribers write while they are being woken. */
@@ -126,9 +153,11 @@ static int paced_round(struct worker *worker, struct figures *ret_rows) {
 
         sleep_until(tick_ns);
         for (i = 0; i < WARM + count; i++) {
-                fill_next(worker);
+                if (!worker->options.in_place) {
+                        fill_next(worker, worker->payload);
+                }
                 begin = slipring_now_ns();
-                r = contender.publish(worker->end, worker->payload);
+                r = publish(worker);
                 end = slipring_now_ns();
                 if (r < 0) {
                         return r;
@@ -162,7 +191,10 @@ static int timed(struct worker *worker, unsigned count, uint64_t *ret_ns) {
         int r;
 
         for (i = 0; i < count; i++) {
-                r = contender.publish(worker->end, worker->payload);
+                if (worker->sparse && !worker->options.in_place) {
+                        fill_next(worker, worker->payload);
+                }
+                r = publish(worker);
                 if (r < 0) {
                         return r;
                 }
@@ -171,14 +203,16 @@ static int timed(struct worker *worker, unsigned count, uint64_t *ret_ns) {
         return 0;
 }
 
-/* Nobody is attached: singly for the tail, in batches for the middle. */
-static int alone_round(struct worker *worker, struct figures *ret_rows) {
-        const uint32_t count = worker->board->count, batches = (count + 15) / 16;
-        uint32_t i;
-        int r = 0;
+/* Singly for the tail, in batches for the middle; copies of 1 MiB singly only. */
+static int tight_round(struct worker *worker, struct figures *ret_rows) {
+        const uint32_t count = worker->board->count;
+        uint32_t i, batches = (count + 15) / 16;
+        int r;
 
-        fill_next(worker);
-        r = timed(worker, BATCH, worker->values);
+        if (!worker->options.in_place && worker->options.payload_bytes > SMALL_BYTES) {
+                batches = 0;
+        }
+        r = timed(worker, batches ? BATCH : WARM, worker->values);
         for (i = 0; i < count && r == 0; i++) {
                 r = timed(worker, 1, &worker->values[i]);
         }
@@ -186,11 +220,76 @@ static int alone_round(struct worker *worker, struct figures *ret_rows) {
         for (i = 0; i < batches && r == 0; i++) {
                 r = timed(worker, BATCH, &worker->values[i]);
         }
-        ret_rows[0].p50 = figures_of(worker->values, batches).p50 / BATCH;
+        if (batches) {
+                ret_rows[0].p50 = figures_of(worker->values, batches).p50 / BATCH;
+        }
+        return r;
+}
+
+/* The one subscriber of a stream has all up to @number. 0 if that never happens. */
+static bool consumed(const struct worker *worker, uint64_t number) {
+        uint64_t begin_ns = slipring_now_ns();
+        unsigned looks = 0;
+
+        while (atomic_load_explicit(&worker->place->receipts[0].time_ns, memory_order_acquire) <
+               number) {
+                if (++looks % 1000000 == 0 && slipring_now_ns() - begin_ns > LOST_NS) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+static int stream(struct worker *worker, uint32_t count) {
+        const uint64_t window = worker->options.window;
+        uint32_t i;
+        int r;
+
+        for (i = 0; i < count; i++) {
+                /* Now and then, so that the subscriber keeps its line. */
+                if (worker->number % (window / 4) == 0 && worker->number >= window &&
+                    !consumed(worker, worker->number - window + window / 4)) {
+                        atomic_fetch_add(&worker->place->lost, 1);
+                        return -ENOMSG;
+                }
+                fill_next(worker, worker->payload);
+                r = contender.publish(worker->end, worker->payload);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* Values are a message's share of the time that a chunk took, in steps of a picosecond. */
+static int stream_round(struct worker *worker, struct figures *ret_rows) {
+        const uint32_t chunks = worker->board->count / CHUNK;
+        uint64_t begin_ns;
+        uint32_t i;
+        int r;
+
+        r = stream(worker, CHUNK);
+        for (i = 0; i < chunks && r == 0; i++) {
+                begin_ns = slipring_now_ns();
+                r = stream(worker, CHUNK);
+                worker->values[i] = (slipring_now_ns() - begin_ns) * 1000 / CHUNK;
+        }
+        if (r == 0 && !consumed(worker, worker->number)) {
+                atomic_fetch_add(&worker->place->lost, 1);
+                r = -ENOMSG;
+        }
+        if (r == 0) {
+                ret_rows[0] = figures_scaled(figures_of(worker->values, chunks), 1e-3);
+        }
         return r;
 }
 
 static int run_publisher(struct worker *worker) {
+        static int (*const rounds[])(struct worker *, struct figures *) = {
+                [WORK_PACED] = paced_round,
+                [WORK_TIGHT] = tight_round,
+                [WORK_STREAM] = stream_round,
+        };
         struct figures rows[ROWS_MAX] = {0};
         uint32_t round = 0, row;
         int r = 0;
@@ -201,8 +300,7 @@ static int run_publisher(struct worker *worker) {
                         return 0;
                 }
                 atomic_store(&worker->place->got, 0);
-                r = worker->board->period_ms ? paced_round(worker, rows)
-                                             : alone_round(worker, rows);
+                r = rounds[worker->board->work](worker, rows);
                 /* A round that failed does not end: our end is what the driver sees. */
                 for (row = 0; row < ROWS_MAX && r == 0; row++) {
                         worker->place->rounds[row][round - 1] = rows[row];
@@ -217,20 +315,67 @@ static int run_publisher(struct worker *worker) {
 
 /* --- a subscriber --- */
 
-static int receive(struct worker *worker) {
-        uint64_t time_ns;
+/* All of them, in order. */
+static int receive_stream(struct worker *worker) {
+        int i, r;
+
+        r = contender.take_batch ? contender.take_batch(worker->end, worker->payload, TAKE_BATCH)
+                                 : contender.take(worker->end, worker->payload);
+        for (i = 0; i < r; i++) {
+                const uint64_t *payload = worker->payload + (size_t) i * words(worker);
+
+                if (!whole(worker, payload)) {
+                        atomic_fetch_add(&worker->place->wrong, 1);
+                }
+                if (payload[0] != worker->number + 1) {
+                        atomic_fetch_add(&worker->place->lost, 1);
+                }
+                worker->number = payload[0];
+        }
+        if (r > 0) {
+                atomic_store_explicit(&worker->place->receipts[0].time_ns, worker->number,
+                                      memory_order_release);
+        }
+        return r;
+}
+
+/* Look at one where it lies. A message that was overwritten meanwhile is none. */
+static int receive_in_place(struct worker *worker, uint64_t *ret_number, bool *ret_whole) {
+        const void *payload;
         int r;
 
-        r = worker->options.polled ? contender.take(worker->end, worker->payload)
-                                   : contender.wait(worker->end, worker->payload);
+        r = contender.borrow(worker->end, &payload);
+        if (r <= 0) {
+                return r;
+        }
+        *ret_whole = whole(worker, payload);
+        *ret_number = *(const volatile uint64_t *) payload;
+        return contender.give_back(worker->end, payload);
+}
+
+static int receive(struct worker *worker) {
+        uint64_t time_ns, number = 0;
+        bool good = false;
+        int r;
+
+        if (worker->options.in_place) {
+                r = receive_in_place(worker, &number, &good);
+        } else {
+                r = worker->options.polled ? contender.take(worker->end, worker->payload)
+                                           : contender.wait(worker->end, worker->payload);
+        }
         if (r <= 0) {
                 return r;
         }
         time_ns = slipring_now_ns();
-        if (!whole(worker)) {
+        if (!worker->options.in_place) {
+                good = whole(worker, worker->payload);
+                number = worker->payload[0];
+        }
+        if (!good) {
                 atomic_fetch_add(&worker->place->wrong, 1);
         }
-        worker->number = worker->payload[0];
+        worker->number = number;
         atomic_store_explicit(&worker->place->receipts[worker->options.index].time_ns, time_ns,
                               memory_order_relaxed);
         atomic_fetch_add_explicit(&worker->place->got, 1, memory_order_release);
@@ -248,7 +393,8 @@ static int run_subscriber(struct worker *worker) {
                 }
                 while (r >= 0 &&
                        atomic_load_explicit(&worker->place->ended, memory_order_relaxed) != round) {
-                        r = receive(worker);
+                        r = worker->board->work == WORK_STREAM ? receive_stream(worker)
+                                                               : receive(worker);
                 }
                 if (r >= 0) {
                         atomic_fetch_add_explicit(&worker->place->left, 1, memory_order_release);
@@ -281,6 +427,15 @@ static int perform(struct worker *worker, bool publisher) {
         return r;
 }
 
+/* Can it do this work? */
+static bool can(const struct worker *worker) {
+        const struct contender_options *options = &worker->options;
+
+        return (contender.alone || options->subscribers > 0) &&
+               (!contender.payload_max || options->payload_bytes <= contender.payload_max) &&
+               (!options->in_place || contender.loan) && !(options->window && contender.loses);
+}
+
 int main(int argc, char **argv) {
         struct worker worker = {0};
         size_t values;
@@ -302,9 +457,6 @@ int main(int argc, char **argv) {
         if (strcmp(argv[2], "serves") == 0) {
                 return contender.serve ? 0 : 1;
         }
-        if (strcmp(argv[2], "can-alone") == 0) {
-                return contender.alone ? 0 : 1;
-        }
         worker.board =
                 mmap(NULL, sizeof(*worker.board), PROT_READ | PROT_WRITE, MAP_SHARED, BOARD_FD, 0);
         if (worker.board == MAP_FAILED) {
@@ -314,6 +466,9 @@ int main(int argc, char **argv) {
         worker.place = &worker.board->places[strtoul(argv[1], NULL, 10) % CONTENDERS_MAX];
         worker.options = worker.board->options;
         worker.options.index = argc > 3 ? (unsigned) strtoul(argv[3], NULL, 10) % PEERS_MAX : 0;
+        if (strcmp(argv[2], "can") == 0) {
+                return can(&worker) ? 0 : 1;
+        }
         if (strcmp(argv[2], "clean") == 0) {
                 if (contender.clean) {
                         contender.clean(&worker.options);
@@ -321,10 +476,14 @@ int main(int argc, char **argv) {
                 return 0;
         }
         values = (size_t) worker.board->count * (PEERS_MAX + 2);
-        worker.payload = aligned_alloc(64, worker.options.payload_bytes);
+        worker.sparse = worker.options.in_place || worker.board->work == WORK_STREAM ||
+                        (worker.board->work == WORK_TIGHT && worker.options.subscribers > 0);
+        worker.payload = aligned_alloc(64, (size_t) worker.options.payload_bytes *
+                                                   (worker.options.window ? TAKE_BATCH : 1));
         worker.values = calloc(values, sizeof(*worker.values));
         if (!worker.payload || !worker.values) {
                 return 2;
         }
+        memset(worker.payload, 0x5a, worker.options.payload_bytes);
         return perform(&worker, strcmp(argv[2], "publish") == 0) < 0;
 }

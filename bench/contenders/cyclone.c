@@ -29,11 +29,25 @@ static void close_end(void *data) {
         free(end);
 }
 
-static dds_qos_t *reliable(void) {
+static const dds_topic_descriptor_t *type_of(uint32_t payload_bytes) {
+        switch (payload_bytes) {
+        case sizeof(bench_Words):
+                return &bench_Words_desc;
+        case sizeof(bench_Page):
+                return &bench_Page_desc;
+        case sizeof(bench_Large):
+                return &bench_Large_desc;
+        default:
+                return NULL;
+        }
+}
+
+static dds_qos_t *reliable(const struct contender_options *options) {
         dds_qos_t *qos = dds_create_qos();
 
         dds_qset_reliability(qos, DDS_RELIABILITY_RELIABLE, DDS_SECS(1));
-        dds_qset_history(qos, DDS_HISTORY_KEEP_LAST, 8);
+        dds_qset_history(qos, DDS_HISTORY_KEEP_LAST,
+                         options->window ? (int32_t) options->window : 8);
         return qos;
 }
 
@@ -42,7 +56,7 @@ static int open_end(struct end **ret_end, const struct contender_options *option
         char name[64];
         int r;
 
-        if (!end || options->payload_bytes != sizeof(bench_Words)) {
+        if (!end || !type_of(options->payload_bytes)) {
                 free(end);
                 return end ? -EMSGSIZE : -ENOMEM;
         }
@@ -53,8 +67,8 @@ static int open_end(struct end **ret_end, const struct contender_options *option
         end->participant = dds_create_participant(DDS_DOMAIN_DEFAULT, NULL, NULL);
         r = said(end->participant);
         if (r == 0) {
-                end->topic =
-                        dds_create_topic(end->participant, &bench_Words_desc, name, NULL, NULL);
+                end->topic = dds_create_topic(end->participant, type_of(options->payload_bytes),
+                                              name, NULL, NULL);
                 r = said(end->topic);
         }
         if (r < 0) {
@@ -81,7 +95,7 @@ static int await_subscribers(struct end *end, unsigned count) {
 }
 
 static int open_publisher(void **ret_end, const struct contender_options *options) {
-        dds_qos_t *qos = reliable();
+        dds_qos_t *qos = reliable(options);
         struct end *end = NULL;
         int r;
 
@@ -102,7 +116,7 @@ static int open_publisher(void **ret_end, const struct contender_options *option
 }
 
 static int open_subscriber(void **ret_end, const struct contender_options *options) {
-        dds_qos_t *qos = reliable();
+        dds_qos_t *qos = reliable(options);
         struct end *end = NULL;
         dds_entity_t condition;
         int r;

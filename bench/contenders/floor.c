@@ -7,7 +7,7 @@
 struct end {
         struct floor *floor;
         uint64_t seen;
-        bool wake;
+        bool wake, gated, in_order;
 };
 
 static void close_end(void *data) {
@@ -31,31 +31,77 @@ static int open_end(void **ret_end, const struct contender_options *options) {
         }
         /* It does not look who sleeps: with nobody there it is told so. */
         end->wake = options->subscribers > 0 && !options->polled;
+        end->gated = options->gated;
+        end->in_order = options->window > 0;
         *ret_end = end;
         return 0;
+}
+
+static void wake(struct end *end) {
+        if (end->wake && end->gated) {
+                floor_wake_gated(end->floor);
+        } else if (end->wake) {
+                floor_wake(end->floor);
+        }
 }
 
 static int publish(void *data, const void *payload) {
         struct end *end = data;
 
         floor_publish(end->floor, payload);
-        if (end->wake) {
-                floor_wake(end->floor);
-        }
+        wake(end);
+        return 0;
+}
+
+static int loan(void *data, void **ret_payload) {
+        struct end *end = data;
+
+        *ret_payload = floor_begin(end->floor);
+        return 0;
+}
+
+static int commit(void *data, void *payload) {
+        struct end *end = data;
+
+        (void) payload;
+        floor_commit(end->floor);
+        wake(end);
         return 0;
 }
 
 static int take(void *data, void *buffer) {
         struct end *end = data;
 
-        return floor_take(end->floor, &end->seen, buffer);
+        return end->in_order ? floor_next(end->floor, &end->seen, buffer)
+                             : floor_take(end->floor, &end->seen, buffer);
+}
+
+static void sleep_here(struct end *end) {
+        if (end->gated) {
+                floor_wait_gated(end->floor, end->seen);
+        } else {
+                floor_wait_bounded(end->floor, end->seen);
+        }
 }
 
 static int wait_take(void *data, void *buffer) {
+        sleep_here(data);
+        return take(data, buffer);
+}
+
+static int borrow(void *data, const void **ret_payload) {
         struct end *end = data;
 
-        floor_wait_bounded(end->floor, end->seen);
-        return take(data, buffer);
+        sleep_here(end);
+        *ret_payload = floor_borrow(end->floor, &end->seen);
+        return *ret_payload != NULL;
+}
+
+static int give_back(void *data, const void *payload) {
+        struct end *end = data;
+
+        (void) payload;
+        return floor_release(end->floor, end->seen);
 }
 
 const struct contender contender = {
@@ -70,4 +116,8 @@ const struct contender contender = {
         .publish = publish,
         .take = take,
         .wait = wait_take,
+        .loan = loan,
+        .commit = commit,
+        .borrow = borrow,
+        .give_back = give_back,
 };

@@ -130,38 +130,71 @@ static int open_subscriber(void **ret_end, const struct contender_options *optio
         return 0;
 }
 
+static int loan(void *data, void **ret_payload) {
+        struct end *end = data;
+
+        return iox_pub_loan_chunk(end->publisher, ret_payload, end->payload_bytes) ==
+                               AllocationResult_SUCCESS
+                       ? 0
+                       : -ENOBUFS;
+}
+
+static int commit(void *data, void *payload) {
+        struct end *end = data;
+
+        iox_pub_publish_chunk(end->publisher, payload);
+        return 0;
+}
+
 static int publish(void *data, const void *payload) {
         struct end *end = data;
         void *chunk;
+        int r;
 
-        if (iox_pub_loan_chunk(end->publisher, &chunk, end->payload_bytes) !=
-            AllocationResult_SUCCESS) {
-                return -ENOBUFS;
+        r = loan(data, &chunk);
+        if (r < 0) {
+                return r;
         }
         memcpy(chunk, payload, end->payload_bytes);
-        iox_pub_publish_chunk(end->publisher, chunk);
-        return 0;
+        return commit(data, chunk);
+}
+
+static int borrow_now(struct end *end, const void **ret_payload) {
+        return iox_sub_take_chunk(end->subscriber, ret_payload) == ChunkReceiveResult_SUCCESS;
+}
+
+static int give_back(void *data, const void *payload) {
+        struct end *end = data;
+
+        iox_sub_release_chunk(end->subscriber, payload);
+        return 1;
 }
 
 static int take(void *data, void *buffer) {
         struct end *end = data;
         const void *chunk;
 
-        if (iox_sub_take_chunk(end->subscriber, &chunk) != ChunkReceiveResult_SUCCESS) {
+        if (!borrow_now(end, &chunk)) {
                 return 0;
         }
         memcpy(buffer, chunk, end->payload_bytes);
-        iox_sub_release_chunk(end->subscriber, chunk);
-        return 1;
+        return give_back(end, chunk);
 }
 
-static int wait_take(void *data, void *buffer) {
+static bool woken(const struct end *end) {
         const struct timespec bound = {.tv_nsec = WAIT_NS};
-        struct end *end = data;
         iox_notification_info_t which;
         uint64_t missed = 0;
 
-        return iox_ws_timed_wait(end->waits, bound, &which, 1, &missed) ? take(data, buffer) : 0;
+        return iox_ws_timed_wait(end->waits, bound, &which, 1, &missed) > 0;
+}
+
+static int wait_take(void *data, void *buffer) {
+        return woken(data) ? take(data, buffer) : 0;
+}
+
+static int borrow(void *data, const void **ret_payload) {
+        return woken(data) ? borrow_now(data, ret_payload) : 0;
 }
 
 const struct contender contender = {
@@ -178,4 +211,8 @@ const struct contender contender = {
         .publish = publish,
         .take = take,
         .wait = wait_take,
+        .loan = loan,
+        .commit = commit,
+        .borrow = borrow,
+        .give_back = give_back,
 };

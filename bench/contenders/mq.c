@@ -122,6 +122,7 @@ const struct contender contender = {
         .name = "mq",
         .note = "POSIX queues: a system call and a copy into the kernel a subscriber, one out; "
                 "queue of 8; a full queue blocks the publisher",
+        .payload_max = 8192, /* fs.mqueue.msgsize_max */
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,

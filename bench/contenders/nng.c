@@ -87,7 +87,12 @@ static int open_publisher(void **ret_end, const struct contender_options *option
                 free(end);
                 return r;
         }
-        r = said(nng_pipe_notify(end->socket, NNG_PIPE_EV_ADD_POST, count_pipe, end));
+        r = options->window
+                    ? said(nng_socket_set_int(end->socket, NNG_OPT_SENDBUF, (int) options->window))
+                    : 0;
+        if (r == 0) {
+                r = said(nng_pipe_notify(end->socket, NNG_PIPE_EV_ADD_POST, count_pipe, end));
+        }
         if (r == 0) {
                 r = said(nng_listen(end->socket, path_of(options).text, NULL, 0));
         }
@@ -114,7 +119,12 @@ static int open_subscriber(void **ret_end, const struct contender_options *optio
                 free(end);
                 return r;
         }
-        r = said(nng_socket_set(end->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0));
+        r = options->window
+                    ? said(nng_socket_set_int(end->socket, NNG_OPT_RECVBUF, (int) options->window))
+                    : 0;
+        if (r == 0) {
+                r = said(nng_socket_set(end->socket, NNG_OPT_SUB_SUBSCRIBE, "", 0));
+        }
         if (r == 0) {
                 r = said(nng_socket_set_ms(end->socket, NNG_OPT_RECVTIMEO, WAIT_MS));
         }

@@ -41,10 +41,10 @@ open_end(void **ret_end, const struct contender_options *contender_options, bool
                 return -ENOMEM;
         }
         end->payload_bytes = contender_options->payload_bytes;
-        r = publish ? slipring_publisher_open(&end->publisher, TOPIC_SMALL, &publisher_options,
-                                              &error)
-                    : slipring_subscriber_open(&end->subscriber, TOPIC_SMALL, &subscriber_options,
-                                               &error);
+        r = publish ? slipring_publisher_open(&end->publisher, contender_options->topic,
+                                              &publisher_options, &error)
+                    : slipring_subscriber_open(&end->subscriber, contender_options->topic,
+                                               &subscriber_options, &error);
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
                 close_end(end);
@@ -71,7 +71,29 @@ static int publish(void *data, const void *payload) {
 static int take(void *data, void *buffer) {
         struct end *end = data;
 
-        return slipring_subscriber_take(end->subscriber, buffer, end->payload_bytes, NULL);
+        int r = slipring_subscriber_take(end->subscriber, buffer, end->payload_bytes, NULL);
+
+        return r == -EAGAIN ? 0 : r;
+}
+
+static int take_batch(void *data, void *buffer, unsigned capacity) {
+        struct end *end = data;
+
+        return slipring_subscriber_take_batch(
+                end->subscriber, buffer, (size_t) capacity * end->payload_bytes, NULL, capacity);
+}
+
+static int loan(void *data, void **ret_payload) {
+        struct end *end = data;
+
+        return slipring_publisher_loan(end->publisher, ret_payload);
+}
+
+static int commit(void *data, void *payload) {
+        struct end *end = data;
+
+        (void) payload;
+        return slipring_publisher_commit(end->publisher, 0);
 }
 
 static int wait_take(void *data, void *buffer) {
@@ -80,6 +102,29 @@ static int wait_take(void *data, void *buffer) {
 
         r = slipring_subscriber_wait(end->subscriber, slipring_now_ns() + 100000000);
         return r == -ETIMEDOUT ? 0 : r < 0 ? r : take(data, buffer);
+}
+
+static int borrow(void *data, const void **ret_payload) {
+        struct slipring_sample sample;
+        struct end *end = data;
+        int r;
+
+        r = slipring_subscriber_wait(end->subscriber, slipring_now_ns() + 100000000);
+        if (r < 0) {
+                return r == -ETIMEDOUT ? 0 : r;
+        }
+        r = slipring_subscriber_borrow(end->subscriber, &sample);
+        *ret_payload = sample.payload;
+        return r == -EAGAIN ? 0 : r;
+}
+
+static int give_back(void *data, const void *payload) {
+        struct end *end = data;
+        int r;
+
+        (void) payload;
+        r = slipring_subscriber_release(end->subscriber);
+        return r == 0 ? 1 : r == -ESTALE ? 0 : r;
 }
 
 const struct contender contender = {
@@ -93,4 +138,9 @@ const struct contender contender = {
         .publish = publish,
         .take = take,
         .wait = wait_take,
+        .take_batch = take_batch,
+        .loan = loan,
+        .commit = commit,
+        .borrow = borrow,
+        .give_back = give_back,
 };

@@ -134,6 +134,8 @@ const struct contender contender = {
         .name = "unix",
         .note = "datagram sockets: a system call and a copy into the kernel a subscriber, one out; "
                 "queue of net.unix.max_dgram_qlen; a full queue blocks the publisher",
+        /* A larger one does not fit a socket's buffer. */
+        .payload_max = 65536,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,
