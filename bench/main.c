@@ -271,6 +271,11 @@ static int parse(struct bench *bench, int argc, char **argv) {
                         break;
                 case CONTENDERS:
                         bench->contenders = optarg;
+                        if (!*optarg) {
+                                (void) fputs("slipring-bench: --contenders of none: --no-peers\n",
+                                             stderr);
+                                return 2;
+                        }
                         break;
                 case LIST:
                         listed = true;
