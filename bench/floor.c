@@ -113,6 +113,9 @@ void floor_wake_gated(struct floor *floor) {
 void floor_wait_gated(struct floor *floor, uint64_t seen) {
         const struct timespec bound = {.tv_nsec = 100000000};
 
+        if (atomic_load_explicit(&floor->head, memory_order_acquire) != seen) {
+                return;
+        }
         atomic_fetch_add_explicit(&floor->asleep, 1, memory_order_seq_cst);
         (void) syscall(SYS_futex, head_word(floor), FUTEX_WAIT, (uint32_t) seen, &bound, NULL, 0);
         atomic_fetch_sub_explicit(&floor->asleep, 1, memory_order_relaxed);

@@ -7,7 +7,7 @@
 struct end {
         struct floor *floor;
         uint64_t seen;
-        bool wake, gated, in_order;
+        bool wake, gated, in_order, stream;
 };
 
 static void close_end(void *data) {
@@ -32,7 +32,8 @@ static int open_end(void **ret_end, const struct contender_options *options) {
         /* It does not look who sleeps: with nobody there it is told so. */
         end->wake = options->subscribers > 0 && !options->polled;
         end->gated = options->gated;
-        end->in_order = options->window > 0;
+        end->stream = options->window > 0;
+        end->in_order = end->stream || end->gated;
         *ret_end = end;
         return 0;
 }
@@ -72,8 +73,11 @@ static int commit(void *data, void *payload) {
 static int take(void *data, void *buffer) {
         struct end *end = data;
 
-        return end->in_order ? floor_next(end->floor, &end->seen, buffer)
-                             : floor_take(end->floor, &end->seen, buffer);
+        if (end->in_order && floor_next(end->floor, &end->seen, buffer)) {
+                return 1;
+        }
+        /* Lapped, or there is nothing new. A stream's publisher laps nobody. */
+        return end->stream ? 0 : floor_take(end->floor, &end->seen, buffer);
 }
 
 static void sleep_here(struct end *end) {
