@@ -6,6 +6,7 @@
 /* publish.c */
 void publish_round(struct stage *stage, enum side side, struct figures *ret_rows);
 void publish_step(struct stage *stage, enum side side);
+void observe_step(struct stage *stage, enum side side);
 
 /* pingpong.c */
 void pingpong_round(struct stage *stage, enum side side, struct figures *ret_rows);

@@ -6,6 +6,8 @@
  * them, for what batches hide: p99, p99.9 and max. Copies of 1 MiB are timed one by one.
  */
 
+#include <time.h>
+
 #include "bench/measurements.h"
 
 #define BATCH 128u
@@ -17,6 +19,11 @@ typedef void operation(struct stage *stage);
 
 static void copied_ours(struct stage *stage) {
         stage->failed |= slipring_publisher_publish(stage->publisher, stage->payload,
+                                                    stage->measurement->payload_bytes, 0) < 0;
+}
+
+static void copied_unobserved(struct stage *stage) {
+        stage->failed |= slipring_publisher_publish(stage->unobserved, stage->payload,
                                                     stage->measurement->payload_bytes, 0) < 0;
 }
 
@@ -74,7 +81,9 @@ void publish_round(struct stage *stage, enum side side, struct figures *ret_rows
                 {copied_ours, copied_floor},
                 {loaned_ours, loaned_floor},
         };
-        operation *run = operations[stage->measurement->loaned][side];
+        operation *run = side == FLOOR && stage->measurement->observers
+                                 ? copied_unobserved
+                                 : operations[stage->measurement->loaned][side];
         unsigned i;
 
         (void) timed(stage, run, WARM_TURNS * DEPTH);
@@ -122,6 +131,21 @@ static void poll_floor(struct stage *stage) {
         if (payload) {
                 look(stage, payload);
                 stage->sum += floor_release(stage->ring, stage->seen);
+        }
+}
+
+/* Tools that look at the newest now and then, one after the other. */
+void observe_step(struct stage *stage, enum side side) {
+        const struct timespec share = {.tv_nsec = 10000000 / stage->measurement->observers};
+        unsigned i;
+
+        for (i = 0; i < stage->measurement->observers && !stage_over(stage); i++) {
+                if (side == OURS) {
+                        (void) slipring_subscriber_take_newest(stage->observers[i], stage->buffer,
+                                                               stage->measurement->payload_bytes,
+                                                               NULL);
+                }
+                (void) nanosleep(&share, NULL);
         }
 }
 

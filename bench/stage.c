@@ -36,7 +36,9 @@ bool stage_over(const struct stage *stage) {
 
 /* --- a process's view --- */
 
-static int open_publisher(struct stage *stage, const char *topic) {
+static int open_publisher_of(const struct stage *stage,
+                             struct slipring_publisher **ret_publisher,
+                             const char *topic) {
         const struct slipring_publisher_options options = {
                 .size = sizeof(options),
                 .bus = stage->options->bus,
@@ -44,14 +46,20 @@ static int open_publisher(struct stage *stage, const char *topic) {
         struct slipring_error error = {0};
         int r;
 
-        r = slipring_publisher_open(&stage->publisher, topic, &options, &error);
+        r = slipring_publisher_open(ret_publisher, topic, &options, &error);
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
         }
         return r;
 }
 
-static int open_subscriber(struct stage *stage, const char *topic) {
+static int open_publisher(struct stage *stage, const char *topic) {
+        return open_publisher_of(stage, &stage->publisher, topic);
+}
+
+static int open_subscriber_of(const struct stage *stage,
+                              struct slipring_subscriber **ret_subscriber,
+                              const char *topic) {
         const struct slipring_subscriber_options options = {
                 .size = sizeof(options),
                 .start = SLIPRING_START_NEXT,
@@ -60,9 +68,28 @@ static int open_subscriber(struct stage *stage, const char *topic) {
         struct slipring_error error = {0};
         int r;
 
-        r = slipring_subscriber_open(&stage->subscriber, topic, &options, &error);
+        r = slipring_subscriber_open(ret_subscriber, topic, &options, &error);
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s\n", error.text);
+        }
+        return r;
+}
+
+static int open_subscriber(struct stage *stage, const char *topic) {
+        return open_subscriber_of(stage, &stage->subscriber, topic);
+}
+
+static int open_observers(struct stage *stage, const char *topic) {
+        const unsigned count = stage->measurement->observers;
+        unsigned i;
+        int r = 0;
+
+        stage->observers = calloc(count, sizeof(struct slipring_subscriber *));
+        if (count > 0 && !stage->observers) {
+                return -ENOMEM;
+        }
+        for (i = 0; i < count && r == 0; i++) {
+                r = open_subscriber_of(stage, &stage->observers[i], topic);
         }
         return r;
 }
@@ -143,7 +170,9 @@ static int drive(struct stage *stage) {
 
         pin(stage, 0);
         if (open_memory(stage, true) < 0 || open_publisher(stage, stage_topic(measurement)) < 0 ||
-            (measurement->back && open_subscriber(stage, TOPIC_BACK) < 0)) {
+            (measurement->back && open_subscriber(stage, TOPIC_BACK) < 0) ||
+            (measurement->observers &&
+             open_publisher_of(stage, &stage->unobserved, TOPIC_BACK) < 0)) {
                 return EXIT_SETUP;
         }
         wait_for(&board->ready, measurement->peers);
@@ -180,6 +209,7 @@ static int follow(struct stage *stage) {
                            : 1 + stage->index % (stage->options->cpu_count - 1));
         if (open_memory(stage, false) < 0 ||
             open_subscriber(stage, stage_topic(stage->measurement)) < 0 ||
+            open_observers(stage, stage_topic(stage->measurement)) < 0 ||
             (stage->measurement->back && open_publisher(stage, TOPIC_BACK) < 0)) {
                 return EXIT_SETUP;
         }

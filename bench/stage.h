@@ -47,6 +47,7 @@ struct measurement {
         const char *floor;          /* what the floor is, for people */
         uint32_t payload_bytes;
         unsigned peers;
+        unsigned observers;   /* handles of each peer that look at ours now and then */
         unsigned count;       /* samples of one round ... */
         unsigned quick_count; /* ... and of one that is to be over soon */
         unsigned period_ms;   /* between two messages; 0: none, both sides spin */
@@ -102,7 +103,9 @@ struct stage {
         unsigned index; /* of a peer */
 
         struct slipring_publisher *publisher;
+        struct slipring_publisher *unobserved; /* of a topic that nobody looks at */
         struct slipring_subscriber *subscriber;
+        struct slipring_subscriber **observers;
         uint64_t seen;    /* of the floor's ring that this process reads */
         uint64_t number;  /* ping-pong: the last number sent or answered */
         void *payload;    /* what is published */
