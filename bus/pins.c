@@ -72,9 +72,8 @@ uint32_t pins_choose(struct ring_writer *writer) {
         return slot < count ? slot : from;
 }
 
-void pins_place(struct ring_writer *writer) {
+void pins_place(struct ring_writer *writer, uint64_t m) {
         struct ring *ring = &writer->ring;
-        uint64_t m = writer->head + 1;
         _Atomic uint64_t *place = &ring->places[m % ring->depth];
         /* relaxed: written by publishers only, and this is the one. */
         uint64_t before = atomic_load_explicit(place, memory_order_relaxed);
@@ -124,7 +123,7 @@ bool pins_takeover(struct ring_writer *writer) {
                 writer->index = find_finished(ring, m);
                 finished = writer->index < ring->slot_count;
                 if (finished) {
-                        pins_place(writer);
+                        pins_place(writer, m);
                 }
         }
         if (writer->index >= ring->slot_count) {

@@ -48,11 +48,12 @@ struct pins_writer {
 uint32_t pins_choose(struct ring_writer *writer);
 
 /*
- * pins_place() - write down where message head + 1 is
+ * pins_place() - write down where a message is
+ * @m:  its number; it is in the slot that was chosen last
  *
- * What stood in its place, message head + 1 - depth, is kept no longer.
+ * What stood in its place, message m - depth, is kept no longer.
  */
-void pins_place(struct ring_writer *writer);
+void pins_place(struct ring_writer *writer, uint64_t m);
 
 /*
  * pins_takeover() - see what places and slots a predecessor left

@@ -13,6 +13,7 @@
 #include "bus/copy.h"
 #include "bus/error.h"
 #include "bus/registry-record.h"
+#include "bus/ring-write.h"
 #include "bus/wake.h"
 
 /* --- the directory --- */

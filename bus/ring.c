@@ -13,20 +13,12 @@
 #include <slipring/subscriber.h>
 
 #include "bus/pins.h"
-#include "bus/ring.h"
+#include "bus/ring-write.h"
 #include "bus/wake.h"
 
 /* --- writer --- */
 
-static void writer_step(struct ring_writer *writer) {
-        writer->head++;
-        if (writer->ring.places) {
-                return;
-        }
-        writer->index = writer->index + 1 == writer->ring.depth ? 0 : writer->index + 1;
-}
-
-static void writer_wake(struct ring_writer *writer) {
+void ring_writer_wake(struct ring_writer *writer) {
         struct layout_words *words = writer->ring.words;
 
         /* wake.chain: the word was stored before this, and the kernel's wake-up is a barrier. */
@@ -63,7 +55,7 @@ void ring_writer_takeover(struct ring_writer *writer) {
         writer->head = atomic_load_explicit(&words->head, memory_order_relaxed);
         if (takeover_finished(writer)) {
                 /* Finished but not announced: it died between the even stamp and head. */
-                writer_step(writer);
+                ring_writer_step(writer);
                 /* head.publish: the message, by way of the claim, before its number. */
                 atomic_store_explicit(&words->head, writer->head, memory_order_release);
         }
@@ -72,7 +64,7 @@ void ring_writer_takeover(struct ring_writer *writer) {
         writer->open = false;
         /* wake.word: also if head did not move; the predecessor may have died between the two. */
         atomic_store_explicit(&words->wake, (uint32_t) writer->head, memory_order_release);
-        writer_wake(writer);
+        ring_writer_wake(writer);
 }
 
 void ring_writer_resume(struct ring_writer *writer, bool need) {
@@ -83,22 +75,8 @@ void ring_writer_resume(struct ring_writer *writer, bool need) {
         writer->need = need;
 }
 
-void *ring_writer_begin(struct ring_writer *writer) {
-        struct layout_slot *slot;
-
-        if (writer->ring.places) {
-                writer->index = pins_choose(writer);
-        }
-        slot = ring_slot(&writer->ring, writer->index);
-        writer->open = true;
-        /* slot.busy: the odd stamp before any byte of the payload. Pairs with the fence in
-         * ring_reader_validate(). */
-        atomic_store_explicit(&slot->stamp, 2 * (writer->head + 1) - 1, memory_order_relaxed);
-        atomic_thread_fence(memory_order_release);
-        return slot + 1;
-}
-
-static void clear_pads(const struct ring_writer *writer, uint8_t *payload) {
+void ring_writer_clear_pads(const struct ring_writer *writer, void *payload) {
+        uint8_t *bytes = payload;
         uint32_t i, j;
 
         for (i = 0; i < writer->pad_count; i++) {
@@ -106,55 +84,9 @@ static void clear_pads(const struct ring_writer *writer, uint8_t *payload) {
 
                 for (j = 0; j < pad->bytes; j++) {
                         /* relaxed: part of the payload, as in copy_to_slot(). */
-                        atomic_store_explicit((_Atomic uint8_t *) &payload[pad->offset_bytes + j],
-                                              0, memory_order_relaxed);
+                        atomic_store_explicit((_Atomic uint8_t *) &bytes[pad->offset_bytes + j], 0,
+                                              memory_order_relaxed);
                 }
-        }
-}
-
-void ring_writer_commit(struct ring_writer *writer,
-                        uint32_t payload_bytes,
-                        uint64_t source_time_ns) {
-        struct layout_words *words = writer->ring.words;
-        struct layout_slot *slot = ring_slot(&writer->ring, writer->index);
-
-        clear_pads(writer, (uint8_t *) (slot + 1));
-        /* relaxed: slot.busy and slot.ready order the slot's words with its payload. */
-        atomic_store_explicit(&slot->source_time_ns, source_time_ns, memory_order_relaxed);
-        atomic_store_explicit(&slot->epoch, writer->epoch, memory_order_relaxed);
-        atomic_store_explicit(&slot->payload_bytes, payload_bytes, memory_order_relaxed);
-        atomic_store_explicit(&slot->publisher_pid, writer->publisher_pid, memory_order_relaxed);
-        atomic_store_explicit(&slot->encapsulation, LAYOUT_CDR_LE, memory_order_relaxed);
-        atomic_store_explicit(&slot->publish_time_ns, slipring_now_ns(), memory_order_relaxed);
-        writer->open = false;
-        /* slot.ready: the whole message before the even stamp. Pairs with the first look at the
-         * stamp in reader_look(). */
-        atomic_store_explicit(&slot->stamp, 2 * (writer->head + 1), memory_order_release);
-        if (writer->ring.places) {
-                pins_place(writer);
-        }
-        writer_step(writer);
-        /* asleep.clear: cleared after the even stamp, so that a publisher killed in between leaves
-         * a message for takeover to announce, and before head, never after: a sleeper that sets the
-         * flag after this sees the new head or is seen by the second look below. The fence is the
-         * compiler's: a process is killed between two of its instructions. */
-        atomic_signal_fence(memory_order_release);
-        if (!writer->asleep) {
-                writer->need = true;
-        } else if (atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
-                atomic_store_explicit(writer->asleep, 0, memory_order_relaxed);
-                writer->need = true;
-        }
-        /* head.publish: the message before its number. */
-        atomic_store_explicit(&words->head, writer->head, memory_order_release);
-        /* wake.word: the number before the word that sleepers compare. */
-        atomic_store_explicit(&words->wake, (uint32_t) writer->head, memory_order_release);
-        /* asleep.dekker: head before the second look at the flag. Pairs with the fence between flag
-         * and look at head in whoever goes to sleep. pin.dekker: also the place, which took that of
-         * an older message, before the next look at the pins, in pins_choose(). */
-        atomic_thread_fence(memory_order_seq_cst);
-        if (writer->need || atomic_load_explicit(writer->asleep, memory_order_relaxed)) {
-                writer_wake(writer);
         }
 }
 

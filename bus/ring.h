@@ -66,25 +66,13 @@ void ring_writer_takeover(struct ring_writer *writer);
 void ring_writer_resume(struct ring_writer *writer, bool need);
 
 /*
- * ring_writer_begin() - start message head + 1
- * @writer:     a writer with no message open
+ * ring_writer_clear_pads() - zero what is no field in the open message
+ * ring_writer_wake() - wake sleepers
  *
- * Return: the slot's payload.
- * Context: RT-safe: wait-free, no system call.
+ * Parts of ring_writer_begin() and ring_writer_commit(), which are in bus/ring-write.h.
  */
-void *ring_writer_begin(struct ring_writer *writer);
-
-/*
- * ring_writer_commit() - publish the open message
- * @writer:             a writer with a message open
- * @payload_bytes:      its length
- * @source_time_ns:     the publisher's
- *
- * Context: RT-safe: wait-free, one FUTEX_WAKE if somebody sleeps.
- */
-void ring_writer_commit(struct ring_writer *writer,
-                        uint32_t payload_bytes,
-                        uint64_t source_time_ns);
+void ring_writer_clear_pads(const struct ring_writer *writer, void *payload);
+void ring_writer_wake(struct ring_writer *writer);
 
 /*
  * ring_writer_abandon() - drop the open message; its number goes to the next one

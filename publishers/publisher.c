@@ -15,6 +15,7 @@
 #include "bus/error.h"
 #include "bus/guard.h"
 #include "bus/lock.h"
+#include "bus/ring-write.h"
 #include "bus/shared.h"
 #include "bus/topic.h"
 #include "bus/type.h"

@@ -10,7 +10,7 @@
 #include <slipring/subscriber.h>
 
 #include "bus/copy.h"
-#include "bus/pins.h"
+#include "bus/ring-write.h"
 #include "tests/harness/harness.h"
 
 #define STRIDE 128u
@@ -293,7 +293,7 @@ static void die_at(struct memory *memory, enum step step) {
                 slot->stamp = 2 * (memory->writer.head + 1);
         }
         if (step >= PLACED) {
-                pins_place(&memory->writer);
+                pins_place(&memory->writer, memory->writer.head + 1);
         }
         /* A new process knows nothing. */
         memory->writer.index = 12345;

@@ -10,7 +10,7 @@
 #include <slipring/subscriber.h>
 
 #include "bus/copy.h"
-#include "bus/ring.h"
+#include "bus/ring-write.h"
 #include "tests/harness/harness.h"
 
 struct memory {
