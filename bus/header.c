@@ -338,7 +338,6 @@ struct ring header_ring(const struct header *header, void *address) {
                 .slots = (uint8_t *) address + header->copy->slots_offset,
                 .slot_stride_bytes = header->copy->slot_stride_bytes,
                 .depth = header->copy->depth,
-                .chain = header->copy->wake == LAYOUT_WAKE_CHAIN,
                 .slot_count = layout_slot_count(header->copy->depth, header->copy->pins),
                 .payload_bytes = header->copy->payload_bytes,
                 .payload_bytes_min = header->copy->kind == LAYOUT_KIND_DATA

@@ -233,10 +233,12 @@ _Static_assert(sizeof(struct layout_pin_line) == 64, "layout");
 /* A topic's line of a wake board. Everyone who may read the topics of its access class may write
  * it; nothing in it can affect data. */
 struct layout_board_line {
-        _Atomic uint32_t asleep; /* asleep.dekker: 1 while somebody may be in a futex wait */
-        uint8_t reserved[60];
+        _Atomic uint32_t asleep;    /* asleep.dekker: 1 while somebody may be in a futex wait */
+        _Atomic uint32_t chain_end; /* the wake word's value for which a chain came to its end */
+        uint8_t reserved[56];
 };
 
+_Static_assert(offsetof(struct layout_board_line, chain_end) == 4, "layout");
 _Static_assert(sizeof(struct layout_board_line) == 64, "layout");
 
 /* Lines of one board: enough for every topic of a full bus and for a successor of each. */

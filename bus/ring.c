@@ -22,8 +22,9 @@ void ring_writer_wake(struct ring_writer *writer) {
         struct layout_words *words = writer->ring.words;
 
         /* wake.chain: the word was stored before this, and the kernel's wake-up is a barrier. */
-        if (writer->ring.chain) {
-                writer->need = wake_chain(&words->wake, (uint32_t) writer->head) >= WAKE_ARITY;
+        if (writer->chain_end) {
+                writer->need = wake_chain(&words->wake, (uint32_t) writer->head,
+                                          writer->chain_end) >= WAKE_ARITY;
         } else {
                 writer->need = wake_send(&words->wake, writer->waiters) >= writer->waiters;
         }

@@ -17,7 +17,6 @@ struct ring {
         uint8_t *slots;
         uint64_t slot_stride_bytes;
         uint32_t depth;             /* messages that are kept */
-        bool chain;                 /* who is woken wakes others */
         uint32_t slot_count;        /* with places, more than depth */
         uint32_t payload_bytes;     /* most that a slot holds */
         uint32_t payload_bytes_min; /* least that a message has: the same in a data segment */
@@ -33,12 +32,13 @@ struct pins_writer;
 
 struct ring_writer {
         struct ring ring;
-        uint64_t head;            /* own copy: nobody else writes it */
-        uint32_t index;           /* slot of message head + 1; with places, the last one taken */
-        uint32_t epoch;           /* this takeover's */
-        uint32_t waiters;         /* most that one publish wakes */
-        uint32_t publisher_pid;   /* put into each slot */
-        _Atomic uint32_t *asleep; /* on the wake board; NULL: always wake */
+        uint64_t head;               /* own copy: nobody else writes it */
+        uint32_t index;              /* slot of message head + 1; with places, the last one taken */
+        uint32_t epoch;              /* this takeover's */
+        uint32_t waiters;            /* most that one publish wakes */
+        uint32_t publisher_pid;      /* put into each slot */
+        _Atomic uint32_t *asleep;    /* on the wake board; NULL: always wake */
+        _Atomic uint32_t *chain_end; /* beside it; NULL: sleepers do not wake each other */
         const struct ring_range *pads;
         size_t pad_count;
         struct pins_writer *pins; /* with places only */
@@ -48,7 +48,8 @@ struct ring_writer {
 
 /*
  * ring_writer_takeover() - become the writer of a ring
- * @writer:     with ring, waiters, asleep and pads set, and pins where the ring has places
+ * @writer:     with ring, waiters, asleep, chain_end and pads set, and pins where the ring has
+ * places
  *
  * Whoever wrote before is dead or has given up; the claim says so. Announces a message that it had
  * finished, gives the number of one that it had not to the next, counts the takeover and wakes

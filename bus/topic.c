@@ -197,6 +197,7 @@ static int attach_board(struct topic *topic,
                         const char *what,
                         struct slipring_error *reterr) {
         struct segment_expect expect = topic_expect_board(entry, what);
+        struct layout_board_line *line;
         int r;
 
         if (entry->board_line >= LAYOUT_BOARD_LINES) {
@@ -206,8 +207,9 @@ static int attach_board(struct topic *topic,
         if (r < 0) {
                 return r;
         }
-        topic->asleep =
-                &((struct layout_board_line *) topic->board.address)[entry->board_line].asleep;
+        line = &((struct layout_board_line *) topic->board.address)[entry->board_line];
+        topic->asleep = &line->asleep;
+        topic->chain_end = entry->wake == LAYOUT_WAKE_CHAIN ? &line->chain_end : NULL;
         /* Fault this line's page in now; the other pages of the board are other topics' business.
          * relaxed: the value does not change. */
         (void) atomic_fetch_or_explicit(topic->asleep, 0, memory_order_relaxed);

@@ -14,6 +14,7 @@ struct topic {
         struct header header;
         struct ring ring;
         _Atomic uint32_t *asleep;
+        _Atomic uint32_t *chain_end; /* NULL: the topic's sleepers do not wake each other */
         struct pins pins;
         int claim_id;
 };

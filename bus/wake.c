@@ -63,28 +63,34 @@ static uint32_t bit_of(uint32_t value) {
         return 1u << value % 31;
 }
 
-unsigned wake_chain(_Atomic uint32_t *word, uint32_t value) {
+unsigned wake_chain(_Atomic uint32_t *word, uint32_t value, _Atomic uint32_t *chain_end) {
         long woken = syscall(FUTEX, word, FUTEX_WAKE_BITSET, WAKE_ARITY, NULL, NULL,
                              WAKE_BITS & ~bit_of(value));
 
+        if (woken >= 0 && woken < (long) WAKE_ARITY) {
+                /* relaxed: the call is behind us, and nothing else depends on it. */
+                atomic_store_explicit(chain_end, value, memory_order_relaxed);
+        }
         return woken > 0 ? (unsigned) woken : 0;
 }
 
 void wake_pass(const struct wake_item *item) {
         uint32_t value;
 
-        if (!item->chain) {
+        if (!item->chain_end) {
                 return;
         }
         /* wake.chain: at least what whoever woke this sleeper knew. */
         value = atomic_load_explicit(item->word, memory_order_acquire);
-        if (value != item->expected) {
-                (void) wake_chain(item->word, value);
+        /* relaxed: it may be seen late. */
+        if (value != item->expected &&
+            value != atomic_load_explicit(item->chain_end, memory_order_relaxed)) {
+                (void) wake_chain(item->word, value, item->chain_end);
         }
 }
 
 uint32_t wake_bits(const struct wake_item *item) {
-        return item->chain ? bit_of(item->expected) : WAKE_BITS;
+        return item->chain_end ? bit_of(item->expected) : WAKE_BITS;
 }
 
 static int sleep_as(const struct wake_item *item, uint64_t deadline_ns, uint32_t bits) {

@@ -29,7 +29,8 @@ unsigned wake_send(_Atomic uint32_t *word, unsigned limit);
 struct wake_item {
         _Atomic uint32_t *word; /* the topic's wake word, which may be mapped read-only */
         uint32_t expected;      /* go on at once if it holds something else */
-        bool chain;             /* the topic's sleepers wake each other */
+        /* Where the topic's sleepers wake each other, its chain_end; else NULL. */
+        _Atomic uint32_t *chain_end;
 };
 
 /*
@@ -39,16 +40,23 @@ struct wake_item {
  * woken who have not seen the newest, so that nobody uses up a wake-up who has gone back to sleep
  * already. Who is killed, stopped or slow with a wake-up in hand leaves those behind it asleep
  * until the next message, or for the bound. Why four: docs/decisions/wake-chain.md.
+ *
+ * Who finds fewer than four has woken the last of them: whoever queues later compares with a word
+ * that has the value already. It leaves the value in chain_end, and those woken after that need not
+ * walk through the kernel's queue once more to find nobody. Any value that was ever stored there is
+ * true, so that it matters to nobody when it is seen; a reader who tampers with it costs the others
+ * the bound.
  */
 #define WAKE_ARITY 4u
 
 /*
  * wake_chain() - begin a chain
  * @value:      what the word holds
+ * @chain_end:  the topic's
  *
  * Return: how many were woken, at most WAKE_ARITY.
  */
-unsigned wake_chain(_Atomic uint32_t *word, uint32_t value);
+unsigned wake_chain(_Atomic uint32_t *word, uint32_t value, _Atomic uint32_t *chain_end);
 
 /*
  * wake_pass() - pass a wake-up on, if there is news

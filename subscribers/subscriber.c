@@ -455,7 +455,7 @@ int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake
         *ret_item = (struct wake_item){
                 .word = &words->wake,
                 .expected = atomic_load_explicit(&words->wake, memory_order_acquire),
-                .chain = subscriber->reader.ring.chain,
+                .chain_end = subscriber->topic.chain_end,
         };
         /* asleep.dekker: the flag before the last look at head. Pairs with the fence between head
          * and flag in ring_writer_commit(). */

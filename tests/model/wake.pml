@@ -33,7 +33,9 @@
  * earlier it leaves nothing behind).
  *
  * With CHAIN each sleeper that was woken wakes WAITERS more, of those who sleep on another value than
- * wake has (`wake: chain`).
+ * wake has (`wake: chain`). Whoever finds fewer says so some time later, which may be seen or not;
+ * who sees it does not look for more. (Each value that was ever stored there is true, so it is the
+ * same to see an old one and to see none.)
  *
  * Checked: when nothing can move any more, everybody has seen everything. Only where WAITERS
  * limits a wake-up may somebody be left, and then the publisher still owes one (`need`), which
@@ -112,6 +114,7 @@ byte sc_asleep;
 #ifdef CHAIN
 byte expects[THREADS]; /* what it sleeps on */
 bit passing[THREADS];  /* was woken, and has not passed that on */
+bit chain_end[M + 1];  /* somebody has said so of this value of wake */
 #endif
 bit queued[THREADS];   /* waits in the kernel: asleep, or for a poller's fd */
 bit ended[THREADS];    /* of a poller: its wait has ended, which it has not looked at yet */
@@ -330,10 +333,21 @@ inline wake_some(me)
         od
 }
 
+#if defined(CHAIN) && defined(CHAIN_END_EARLY)
+#define is_end (woken > 0)
+#elif defined(CHAIN)
+#define is_end (woken < WAITERS)
+#endif
+
 inline futex_wake()
 {
         atomic {
                 wake_some(PUBLISHER);
+#ifdef CHAIN
+                /* The publisher knows what wake has. Killed before it says so it leaves them to
+                 * look for themselves. */
+                chain_end[wake_value[wake]] = chain_end[wake_value[wake]] | is_end;
+#endif
 #ifdef NEED_NOT_CARRIED
                 need = 0;
 #else
@@ -543,7 +557,7 @@ proctype sleeper(byte me)
         byte w, place, i;
 #ifdef CHAIN
         byte woken;
-        bit pass;
+        bit pass, end;
 #endif
 
 take:
@@ -581,6 +595,14 @@ end_asleep:
                 load_wake_acquire(me);
                 pass = (wake_value[knows_wake[me]] != expects[me])
         }
+        /* chain_end: it is seen, or not yet. */
+        :: atomic {
+                passing[me];
+                passing[me] = 0;
+                load_wake_acquire(me);
+                pass = (wake_value[knows_wake[me]] != expects[me] &&
+                        !chain_end[wake_value[knows_wake[me]]])
+        }
         :: atomic { !passing[me] }
         OR_SUBSCRIBER_DIES
         fi;
@@ -588,9 +610,15 @@ end_asleep:
         :: atomic {
                 pass -> pass = 0;
                 wake_some(me);
+                end = is_end;
                 woken = 0
         }
         :: atomic { !pass }
+        OR_SUBSCRIBER_DIES
+        fi;
+        if
+        :: atomic { end -> end = 0; chain_end[wake_value[knows_wake[me]]] = 1 }
+        :: atomic { !end }
         OR_SUBSCRIBER_DIES
         fi;
 #endif

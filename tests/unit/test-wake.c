@@ -17,10 +17,14 @@
 #define SLEEPERS 24u
 #define PATIENCE_MS 60000u
 
+/* No value of the word in any of these. */
+#define NEVER 12345u
+
 static struct {
         _Atomic uint32_t word;
         _Atomic unsigned asleep; /* about to be */
         _Atomic unsigned woken;
+        _Atomic uint32_t chain_end;
         bool chain;
         uint32_t expected;
 } * shared;
@@ -30,6 +34,7 @@ static int setup(void **state) {
                       0);
         assert_true(shared != MAP_FAILED);
         shared->chain = true;
+        shared->chain_end = NEVER;
         return 0;
 }
 
@@ -42,7 +47,7 @@ static int sleep_run(void *argument) {
         const struct wake_item item = {
                 .word = &shared->word,
                 .expected = shared->expected,
-                .chain = shared->chain,
+                .chain_end = shared->chain ? &shared->chain_end : NULL,
         };
         int r;
 
@@ -90,12 +95,16 @@ static void sleepers_end(const pid_t *pids, size_t count) {
         }
 }
 
+static unsigned begin_chain(uint32_t value) {
+        return wake_chain(&shared->word, value, &shared->chain_end);
+}
+
 static void test_all_are_woken_though_one_call_wakes_four(void **state) {
         pid_t pids[SLEEPERS];
 
         sleepers_start(pids, SLEEPERS);
         shared->word = 1;
-        assert_int_equal(wake_chain(&shared->word, 1), WAKE_ARITY);
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
         sleepers_end(pids, SLEEPERS);
         assert_int_equal(shared->woken, SLEEPERS);
 }
@@ -108,7 +117,7 @@ static void test_without_a_chain_four_are_woken(void **state) {
         shared->chain = false;
         sleepers_start(pids, SLEEPERS);
         shared->word = 1;
-        assert_int_equal(wake_chain(&shared->word, 1), WAKE_ARITY);
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
         while (shared->woken < WAKE_ARITY) {
                 (void) usleep(1000);
         }
@@ -118,6 +127,42 @@ static void test_without_a_chain_four_are_woken(void **state) {
                 (void) wake_send(&shared->word, WAKE_ALL);
         }
         sleepers_end(pids, SLEEPERS);
+}
+
+/* Where the chain has come to its end nobody is looked for any more. Somebody is left here, and
+ * shows it, because the end was made up: as a reader may who tampers with the wake board. */
+static void test_behind_its_end_the_chain_does_not_go_on(void **state) {
+        pid_t pids[SLEEPERS];
+
+        shared->chain_end = 1;
+        sleepers_start(pids, SLEEPERS);
+        shared->word = 1;
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
+        while (shared->woken < WAKE_ARITY) {
+                (void) usleep(1000);
+        }
+        (void) usleep(50000);
+        assert_int_equal(shared->woken, WAKE_ARITY);
+        /* It is the end of that message's chain only. */
+        shared->word = 2;
+        assert_int_equal(begin_chain(2), WAKE_ARITY);
+        sleepers_end(pids, SLEEPERS);
+        assert_int_equal(shared->woken, SLEEPERS);
+        assert_int_equal(shared->chain_end, 2);
+}
+
+/* Four were woken: whether these were all is not known yet. */
+static void test_a_full_call_is_not_the_end(void **state) {
+        pid_t pids[WAKE_ARITY];
+
+        shared->chain = false;
+        sleepers_start(pids, WAKE_ARITY);
+        shared->word = 1;
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
+        assert_int_equal(shared->chain_end, NEVER);
+        assert_int_equal(begin_chain(1), 0);
+        assert_int_equal(shared->chain_end, 1);
+        sleepers_end(pids, WAKE_ARITY);
 }
 
 /* Who has seen the newest takes no wake-up from who has not. */
@@ -133,7 +178,7 @@ static void test_who_has_seen_it_sleeps_on(void **state) {
         shared->expected = 4;
         sleepers_start(behind, 2);
         shared->word = 5;
-        assert_int_equal(wake_chain(&shared->word, 5), 2);
+        assert_int_equal(begin_chain(5), 2);
         sleepers_end(behind, 2);
         assert_int_equal(shared->woken, 2);
         for (i = 0; i < SLEEPERS; i++) {
@@ -141,7 +186,7 @@ static void test_who_has_seen_it_sleeps_on(void **state) {
         }
         /* The next message is for all; also over the word's wrap. */
         shared->word = 6;
-        assert_int_equal(wake_chain(&shared->word, 6), WAKE_ARITY);
+        assert_int_equal(begin_chain(6), WAKE_ARITY);
         sleepers_end(up_to_date, SLEEPERS);
 }
 
@@ -152,7 +197,7 @@ static void test_the_word_may_wrap(void **state) {
         shared->expected = UINT32_MAX;
         sleepers_start(pids, SLEEPERS);
         shared->word = 0;
-        assert_int_equal(wake_chain(&shared->word, 0), WAKE_ARITY);
+        assert_int_equal(begin_chain(0), WAKE_ARITY);
         sleepers_end(pids, SLEEPERS);
 }
 
@@ -168,12 +213,12 @@ static void test_the_next_message_mends_a_broken_chain(void **state) {
         sleepers_start(others, SLEEPERS);
         shared->word = 1;
         /* Those that came first are woken first. */
-        assert_int_equal(wake_chain(&shared->word, 1), WAKE_ARITY);
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
         sleepers_end(links, WAKE_ARITY);
         (void) usleep(50000);
         assert_int_equal(shared->woken, WAKE_ARITY);
         shared->word = 2;
-        assert_int_equal(wake_chain(&shared->word, 2), WAKE_ARITY);
+        assert_int_equal(begin_chain(2), WAKE_ARITY);
         sleepers_end(others, SLEEPERS);
         assert_int_equal(shared->woken, WAKE_ARITY + SLEEPERS);
 }
@@ -183,7 +228,9 @@ static int sleep_any_run(void *argument) {
         _Atomic uint32_t quiet = 0;
         const struct wake_item items[] = {
                 {.word = &quiet, .expected = 0},
-                {.word = &shared->word, .expected = shared->expected, .chain = true},
+                {.word = &shared->word,
+                 .expected = shared->expected,
+                 .chain_end = &shared->chain_end},
         };
         int r;
 
@@ -206,7 +253,7 @@ static void test_sleepers_on_several_words_pass_it_on(void **state) {
                 }
         }
         shared->word = 1;
-        assert_int_equal(wake_chain(&shared->word, 1), WAKE_ARITY);
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
         sleepers_end(pids, SLEEPERS);
         assert_int_equal(shared->woken, SLEEPERS);
 }
@@ -217,6 +264,8 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(test_all_are_woken_though_one_call_wakes_four),
                 CASE(test_without_a_chain_four_are_woken),
+                CASE(test_behind_its_end_the_chain_does_not_go_on),
+                CASE(test_a_full_call_is_not_the_end),
                 CASE(test_who_has_seen_it_sleeps_on),
                 CASE(test_the_word_may_wrap),
                 CASE(test_the_next_message_mends_a_broken_chain),
