@@ -155,7 +155,15 @@ struct state {
         long call; /* the system call that it is in */
         bool uring;
         const char *disable;
+        bool chain; /* several at a time, links of a chain of wake-ups */
 };
+
+/* More than one call wakes: those in front are to wake those behind and the witnesses. */
+#define LINKS 6u
+
+static unsigned victims_of(const struct state *state) {
+        return state->chain ? LINKS : 1;
+}
 
 /* --- who watches --- */
 
@@ -315,17 +323,40 @@ static pid_t victim_start(const struct scene *scene, const struct state *state) 
         return pid;
 }
 
+static void victims_start(const struct scene *scene, const struct state *state, pid_t *pids) {
+        unsigned i;
+
+        for (i = 0; i < victims_of(state); i++) {
+                pids[i] = victim_start(scene, state);
+        }
+}
+
+static void victims_kill(const struct state *state, const pid_t *pids) {
+        unsigned i;
+
+        for (i = 0; i < victims_of(state); i++) {
+                victim_kill(pids[i]);
+        }
+}
+
 /* Nobody publishes: it is in that system call when it dies. */
 static void kill_asleep(struct scene *scene, const struct state *state) {
-        unsigned victims = atomic_load(&scene->shared->victims);
-        pid_t pid = victim_start(scene, state);
+        unsigned victims = atomic_load(&scene->shared->victims), i;
+        pid_t pids[LINKS];
 
-        while (atomic_load(&scene->shared->victims) == victims) {
+        victims_start(scene, state, pids);
+        while (atomic_load(&scene->shared->victims) < victims + victims_of(state)) {
                 pause_us(50);
         }
-        process_await_call(pid, state->call);
-        assert_int_equal(has_uring(pid), state->uring && uring_here());
-        victim_kill(pid);
+        for (i = 0; i < victims_of(state); i++) {
+                process_await_call(pids[i], state->call);
+                assert_int_equal(has_uring(pids[i]), state->uring && uring_here());
+        }
+        if (state->chain) {
+                /* With a wake-up in hand, or before they got one. */
+                publish(scene);
+        }
+        victims_kill(state, pids);
         publish(scene);
         publish(scene);
 }
@@ -333,9 +364,10 @@ static void kill_asleep(struct scene *scene, const struct state *state) {
 /* While samples come: on its way into that system call, or out of it. */
 static void kill_awake(struct scene *scene, const struct state *state) {
         unsigned victims = atomic_load(&scene->shared->victims), more;
-        pid_t pid = victim_start(scene, state);
+        pid_t pids[LINKS];
 
-        while (atomic_load(&scene->shared->victims) == victims) {
+        victims_start(scene, state, pids);
+        while (atomic_load(&scene->shared->victims) < victims + victims_of(state)) {
                 publish(scene);
         }
         scene->seed = scene->seed * 1103515245u + 12345u;
@@ -343,15 +375,16 @@ static void kill_awake(struct scene *scene, const struct state *state) {
         for (more = scene->seed >> 16 & 0xff; more > 0; more--) {
                 publish(scene);
         }
-        victim_kill(pid);
+        victims_kill(state, pids);
         publish(scene);
 }
 
-static void scene_open(struct scene *scene) {
+static void scene_open(struct scene *scene, bool chain) {
         struct topic_spec specs[] = {topic_of("imu", DEPTH), topic_of("odom", DEPTH)};
         struct role role;
         unsigned i;
 
+        specs[0].wake = chain ? LAYOUT_WAKE_CHAIN : LAYOUT_WAKE_DIRECT;
         bus_start(&scene->bus, specs, 2);
         scene->shared = mmap(NULL, sizeof(*scene->shared), PROT_READ | PROT_WRITE,
                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -425,7 +458,7 @@ static void kill_in(const struct state *state) {
         unsigned kills = harness_long() ? 200 : 12, attached, i;
 
         scene = (struct scene){.seed = 1};
-        scene_open(&scene);
+        scene_open(&scene, state->chain);
         attached = info_of(&scene).attached;
         publish_slowly(&scene, BATCH);
         print_times(&scene, state->name, "before");
@@ -437,7 +470,7 @@ static void kill_in(const struct state *state) {
         print_times(&scene, state->name, "during");
         publish_slowly(&scene, BATCH);
         print_times(&scene, state->name, "after");
-        print_message("  %s: %u killed\n", state->name, 2 * kills);
+        print_message("  %s: %u killed\n", state->name, 2 * kills * victims_of(state));
         scene_close(&scene);
 }
 
@@ -474,6 +507,41 @@ static void test_killed_asleep_on_a_helper_thread(void **state) {
                                 .disable = "io_uring"});
 }
 
+/* --- links of a chain: who dies with a wake-up in hand leaves others asleep, who miss nothing ---
+ */
+
+static void test_links_killed_asleep_on_one_topic(void **state) {
+        kill_in(&(struct state){
+                .name = "futex, chain", .run = wait_run, .call = SYS_futex, .chain = true});
+}
+
+static void test_links_killed_asleep_on_several_topics(void **state) {
+        if (!futex_waitv_here()) {
+                print_message("this kernel has no futex_waitv: skipped\n");
+                skip();
+        }
+        kill_in(&(struct state){.name = "futex_waitv, chain",
+                                .run = wait_any_run,
+                                .call = SYS_futex_waitv,
+                                .chain = true});
+}
+
+static void test_links_killed_asleep_on_a_descriptor(void **state) {
+        kill_in(&(struct state){.name = "io_uring, chain",
+                                .run = poll_run,
+                                .call = SYS_ppoll,
+                                .uring = true,
+                                .chain = true});
+}
+
+static void test_links_killed_asleep_on_a_helper_thread(void **state) {
+        kill_in(&(struct state){.name = "helper thread, chain",
+                                .run = poll_run,
+                                .call = SYS_ppoll,
+                                .disable = "io_uring",
+                                .chain = true});
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_killed_idle),
@@ -482,6 +550,10 @@ int main(void) {
                 cmocka_unit_test(test_killed_asleep_on_several_topics),
                 cmocka_unit_test(test_killed_asleep_on_a_descriptor),
                 cmocka_unit_test(test_killed_asleep_on_a_helper_thread),
+                cmocka_unit_test(test_links_killed_asleep_on_one_topic),
+                cmocka_unit_test(test_links_killed_asleep_on_several_topics),
+                cmocka_unit_test(test_links_killed_asleep_on_a_descriptor),
+                cmocka_unit_test(test_links_killed_asleep_on_a_helper_thread),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
