@@ -14,7 +14,11 @@
 #include "bus/probe.h"
 #include "bus/type.h"
 #include "bus/wake.h"
+#include "subscribers/latency.h"
 #include "subscribers/subscriber.h"
+
+/* What most calls have no need of does not share registers with what they do. */
+#define APART __attribute__((noinline))
 
 static const struct slipring_subscriber_options default_options = {
         .size = sizeof(struct slipring_subscriber_options),
@@ -217,9 +221,28 @@ static int begin(const struct slipring_subscriber *subscriber) {
         return subscriber->borrowed ? -EBUSY : 0;
 }
 
-static void end(struct slipring_subscriber *subscriber) {
+APART static void record(struct latency *latency, uint64_t publish_time_ns) {
+        uint64_t now = slipring_now_ns();
+
+        /* In another time namespace than the publisher's the clock may be behind. */
+        latency_add(latency, now > publish_time_ns ? now - publish_time_ns : 0);
+}
+
+APART static void
+end_attended(struct slipring_subscriber *subscriber, int r, const struct ring_view *view) {
+        subscriber->attended = subscriber->watch || subscriber->latency;
+        if (r == 1 && subscriber->latency) {
+                record(subscriber->latency, view->publish_time_ns);
+        }
         if (subscriber->watch) {
                 watch_took(subscriber->watch);
+        }
+}
+
+/* @r: 1 if the call comes back with the sample @view */
+static void end(struct slipring_subscriber *subscriber, int r, const struct ring_view *view) {
+        if (subscriber->attended) {
+                end_attended(subscriber, r, view);
         }
 }
 
@@ -251,7 +274,7 @@ static int take(struct slipring_subscriber *subscriber,
                         ring_reader_refuse(&subscriber->reader, &view);
                 }
         }
-        end(subscriber);
+        end(subscriber, r, &view);
         return r;
 }
 
@@ -277,26 +300,20 @@ static size_t room(const struct slipring_subscriber *subscriber, size_t bytes, s
         return fit < INT_MAX ? fit : INT_MAX;
 }
 
-int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
-                                   void *buffer,
-                                   size_t buffer_bytes,
-                                   struct slipring_sample *ret_samples,
-                                   size_t capacity) {
+/* @recorded: whether somebody wants to know how long they took. A constant, so that the loop is
+ * made twice and the one without has nothing of it. */
+static inline int take_batch(struct slipring_subscriber *subscriber,
+                             void *buffer,
+                             size_t capacity,
+                             struct slipring_sample *ret_samples,
+                             const bool recorded) {
         struct ring_reader *reader = &subscriber->reader;
-        int tries = RING_TRIES_NEXT, r;
+        int tries = RING_TRIES_NEXT, r = 0;
         uint8_t *message = buffer;
         struct ring_view view;
         size_t taken = 0;
         uint64_t head;
 
-        r = begin(subscriber);
-        if (r < 0) {
-                return r;
-        }
-        if (capacity == 0 || buffer_bytes < subscriber->payload_bytes) {
-                return capacity == 0 ? -EINVAL : -EMSGSIZE;
-        }
-        capacity = room(subscriber, buffer_bytes, capacity);
         head = ring_reader_head(reader);
         while (taken < capacity && (r = ring_reader_next_to(reader, &head, &view, &tries)) == 1) {
                 copy_from_slot(message, view.payload, view.payload_bytes);
@@ -309,6 +326,9 @@ int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
                 if (ret_samples) {
                         ret_samples[taken].payload = message;
                 }
+                if (recorded) {
+                        record(subscriber->latency, view.publish_time_ns);
+                }
                 message += subscriber->payload_bytes;
                 taken++;
                 tries = RING_TRIES_NEXT;
@@ -316,40 +336,61 @@ int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
         if (taken == 0 && r == 0 && ring_retired(&reader->ring) && !ring_reader_ready(reader)) {
                 r = -EIDRM;
         }
-        end(subscriber);
         return taken ? (int) taken : r;
+}
+
+int slipring_subscriber_take_batch(struct slipring_subscriber *subscriber,
+                                   void *buffer,
+                                   size_t buffer_bytes,
+                                   struct slipring_sample *ret_samples,
+                                   size_t capacity) {
+        int r = begin(subscriber);
+
+        if (r < 0) {
+                return r;
+        }
+        if (capacity == 0 || buffer_bytes < subscriber->payload_bytes) {
+                return capacity == 0 ? -EINVAL : -EMSGSIZE;
+        }
+        capacity = room(subscriber, buffer_bytes, capacity);
+        r = subscriber->latency ? take_batch(subscriber, buffer, capacity, ret_samples, true)
+                                : take_batch(subscriber, buffer, capacity, ret_samples, false);
+        end(subscriber, 0, NULL);
+        return r;
 }
 
 static int
 borrow(struct slipring_subscriber *subscriber, bool newest, struct slipring_sample *ret_sample) {
         int tries = newest ? RING_TRIES_NEWEST : RING_TRIES_NEXT, r;
-        struct ring_view view;
+        struct ring_view *view = &subscriber->view;
 
         r = begin(subscriber);
         if (r < 0) {
                 return r;
         }
         /* The metadata must not be torn even if the payload is by the time it is read. */
-        while ((r = find(subscriber, newest, &view, &tries)) == 1 && !ring_reader_validate(&view)) {
+        while ((r = find(subscriber, newest, view, &tries)) == 1 && !ring_reader_validate(view)) {
                 if (!newest) {
-                        ring_reader_refuse(&subscriber->reader, &view);
+                        ring_reader_refuse(&subscriber->reader, view);
                 }
         }
         if (r == 1) {
                 *ret_sample = (struct slipring_sample){
-                        .payload = view.payload,
-                        .payload_bytes = view.payload_bytes,
-                        .epoch = view.epoch,
-                        .sequence = view.sequence,
-                        .publish_time_ns = view.publish_time_ns,
-                        .source_time_ns = view.source_time_ns,
-                        .missed = subscriber->reader.gap + view.sequence - subscriber->reader.next,
+                        .payload = view->payload,
+                        .payload_bytes = view->payload_bytes,
+                        .epoch = view->epoch,
+                        .sequence = view->sequence,
+                        .publish_time_ns = view->publish_time_ns,
+                        .source_time_ns = view->source_time_ns,
+                        .missed = subscriber->reader.gap + view->sequence - subscriber->reader.next,
                 };
-                subscriber->view = view;
                 subscriber->borrowed = true;
+                if (subscriber->latency) {
+                        record(subscriber->latency, view->publish_time_ns);
+                }
                 return 1;
         }
-        end(subscriber);
+        end(subscriber, 0, NULL);
         return r;
 }
 
@@ -379,11 +420,11 @@ int slipring_subscriber_release(struct slipring_subscriber *subscriber) {
         } else {
                 ring_reader_refuse(&subscriber->reader, &subscriber->view);
         }
-        end(subscriber);
+        end(subscriber, 0, NULL);
         return whole ? 0 : -ESTALE;
 }
 
-static int
+static inline int
 pin(struct slipring_subscriber *subscriber, bool newest, struct slipring_sample *ret_sample) {
         int tries = newest ? RING_TRIES_NEWEST : RING_TRIES_NEXT, r;
         struct hold *hold;
@@ -406,7 +447,7 @@ pin(struct slipring_subscriber *subscriber, bool newest, struct slipring_sample 
                         ring_reader_refuse(&subscriber->reader, &hold->view);
                 }
         }
-        end(subscriber);
+        end(subscriber, r, &hold->view);
         return r;
 }
 
@@ -598,6 +639,61 @@ int slipring_subscriber_info(struct slipring_subscriber *subscriber,
         return 0;
 }
 
+int slipring_subscriber_record_latency(struct slipring_subscriber *subscriber, bool on) {
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        if (!on) {
+                free(subscriber->latency);
+                subscriber->latency = NULL;
+                return 0;
+        }
+        if (!subscriber->latency) {
+                subscriber->latency = malloc(sizeof(*subscriber->latency));
+                if (!subscriber->latency) {
+                        return -ENOMEM;
+                }
+                latency_clear(subscriber->latency);
+                subscriber->attended = true;
+        }
+        return 0;
+}
+
+/* 0 if the handle may be asked for its latency. */
+static int latency_check(const struct slipring_subscriber *subscriber) {
+        if (!guard_holds(subscriber->cookie)) {
+                return -ECHILD;
+        }
+        return subscriber->latency ? 0 : -ENODATA;
+}
+
+int slipring_subscriber_latency(const struct slipring_subscriber *subscriber,
+                                struct slipring_latency *ret_latency) {
+        int r = latency_check(subscriber);
+
+        if (r == 0) {
+                latency_summary(subscriber->latency, ret_latency);
+        }
+        return r;
+}
+
+int slipring_subscriber_latency_buckets(const struct slipring_subscriber *subscriber,
+                                        struct slipring_latency_bucket *ret_buckets,
+                                        size_t capacity) {
+        int r = latency_check(subscriber);
+
+        return r < 0 ? r : (int) latency_buckets(subscriber->latency, ret_buckets, capacity);
+}
+
+int slipring_subscriber_reset_latency(struct slipring_subscriber *subscriber) {
+        int r = latency_check(subscriber);
+
+        if (r == 0) {
+                latency_clear(subscriber->latency);
+        }
+        return r;
+}
+
 const struct slipring_type *slipring_subscriber_type(const struct slipring_subscriber *subscriber) {
         return &subscriber->topic.header.type;
 }
@@ -639,7 +735,7 @@ int slipring_subscriber_move(struct slipring_subscriber *subscriber,
         subscriber->holds = holds;
         topic_detach(&subscriber->topic);
         adopt(subscriber, &topic);
-        end(subscriber);
+        end(subscriber, 0, NULL);
         return 0;
 }
 
@@ -663,6 +759,7 @@ struct slipring_subscriber *slipring_subscriber_close(struct slipring_subscriber
                 header_free(&subscriber->directory.header);
         }
         free(subscriber->holds);
+        free(subscriber->latency);
         free(subscriber);
         return NULL;
 }

@@ -6,6 +6,7 @@
 #include "bus/topic.h"
 #include "bus/wake.h"
 
+struct latency;
 struct watch;
 
 /* A pin line of this handle's, and what it holds. */
@@ -23,9 +24,11 @@ struct slipring_subscriber {
         struct ring_view view; /* while borrowed */
         struct hold *holds;
         uint32_t hold_count;
-        struct watch *watch; /* in a wait set; NULL: in none */
-        bool no_waitv;       /* futex_waitv(2) is disabled by the environment */
-        size_t turn;         /* wait_any: the handle to look at first */
+        struct watch *watch;     /* in a wait set; NULL: in none */
+        struct latency *latency; /* what is counted; NULL: nothing */
+        bool attended;           /* one of the two may be set: all that a plain take looks at */
+        bool no_waitv;           /* futex_waitv(2) is disabled by the environment */
+        size_t turn;             /* wait_any: the handle to look at first */
         struct topic topic;
         struct directory directory;
         const struct slipring_type *type;

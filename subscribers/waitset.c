@@ -625,6 +625,7 @@ int slipring_waitset_add(struct slipring_waitset *waitset, struct slipring_subsc
         if (subscriber->watch) {
                 return -EBUSY;
         }
+        subscriber->attended = true;
         return watch_add(waitset, subscriber, &subscriber->watch);
 }
 

@@ -114,6 +114,45 @@ struct slipring_subscriber_info {
 };
 
 /**
+ * struct slipring_latency - how long samples took to a subscriber
+ * @count:              samples counted; all else is 0 while there is none
+ * @min_ns:             shortest time in nanoseconds
+ * @mean_ns:            their mean
+ * @p50_ns:             half of them took no longer; as all percentiles at most 1/32 too long
+ * @p90_ns:             90 % of them
+ * @p99_ns:             99 %
+ * @p99_9_ns:           99.9 %
+ * @p99_99_ns:          99.99 %
+ * @max_ns:             longest time
+ */
+struct slipring_latency {
+        uint64_t count;
+        uint64_t min_ns;
+        uint64_t mean_ns;
+        uint64_t p50_ns;
+        uint64_t p90_ns;
+        uint64_t p99_ns;
+        uint64_t p99_9_ns;
+        uint64_t p99_99_ns;
+        uint64_t max_ns;
+};
+
+/** Room for every bucket that there can be. */
+#define SLIPRING_LATENCY_BUCKETS 1152u
+
+/**
+ * struct slipring_latency_bucket - how many samples took about as long
+ * @first_ns:           shortest time that counts here, in nanoseconds
+ * @last_ns:            longest one; no more than 1/32 above it
+ * @count:              samples, at least 1
+ */
+struct slipring_latency_bucket {
+        uint64_t first_ns;
+        uint64_t last_ns;
+        uint64_t count;
+};
+
+/**
  * slipring_subscriber_open() - attach to a topic
  * @ret_subscriber:     set to the new handle on success
  * @topic:              the topic's name, as in the schema
@@ -337,6 +376,60 @@ int slipring_subscriber_wait_any(struct slipring_subscriber *const *subscribers,
  */
 int slipring_subscriber_info(struct slipring_subscriber *subscriber,
                              struct slipring_subscriber_info *ret_info);
+
+/**
+ * slipring_subscriber_record_latency() - count how long samples take, or no longer
+ * @subscriber:         subscriber handle
+ * @on:                 whether to count; it goes on if it does already. Off forgets what was
+ *                      counted
+ *
+ * From the publish time of a sample to the moment when this handle has it: when take has copied
+ * it, borrow or pin found it. Each call that gets a sample looks at the clock once more for that (a
+ * batch once a sample). A handle that does not count, as all do at first, pays nothing for it. The
+ * first sample that a late joiner gets may be old: slipring_subscriber_reset_latency() after it.
+ *
+ * Return: 0 on success, -ENOMEM, -ECHILD in a forked child.
+ * Context: Setup only: allocates 9 KiB or frees them.
+ */
+int slipring_subscriber_record_latency(struct slipring_subscriber *subscriber, bool on);
+
+/**
+ * slipring_subscriber_latency() - how long samples took, in a few figures
+ * @subscriber:         subscriber handle
+ * @ret_latency:        filled on success
+ *
+ * Return: 0 on success, -ENODATA if it is not counted (slipring_subscriber_record_latency()),
+ *         -ECHILD in a forked child.
+ * Context: RT-safe: bounded, a look at each of 1,152 counters; no system call.
+ */
+int slipring_subscriber_latency(const struct slipring_subscriber *subscriber,
+                                struct slipring_latency *ret_latency);
+
+/**
+ * slipring_subscriber_latency_buckets() - how long samples took, all that is known
+ * @subscriber:         subscriber handle
+ * @ret_buckets:        array of @capacity: the buckets that are not empty, from the shortest time
+ * @capacity:           its length; SLIPRING_LATENCY_BUCKETS is enough for all
+ *
+ * For other percentiles, for plots, and to add up several handles: the same time falls into the
+ * same bucket everywhere. A time above 18 minutes counts in the last bucket.
+ *
+ * Return: the number of buckets that are not empty; those beyond @capacity are left out,
+ *         -ENODATA if nothing is counted, -ECHILD in a forked child.
+ * Context: RT-safe: as slipring_subscriber_latency().
+ */
+int slipring_subscriber_latency_buckets(const struct slipring_subscriber *subscriber,
+                                        struct slipring_latency_bucket *ret_buckets,
+                                        size_t capacity);
+
+/**
+ * slipring_subscriber_reset_latency() - begin to count anew
+ * @subscriber:         subscriber handle
+ *
+ * Return: 0 on success, -ENODATA if nothing is counted, -ECHILD in a forked child.
+ * Context: RT-safe: writes 9 KiB; no system call.
+ */
+int slipring_subscriber_reset_latency(struct slipring_subscriber *subscriber);
 
 /**
  * slipring_subscriber_type() - the topic's message type

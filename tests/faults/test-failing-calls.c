@@ -514,6 +514,12 @@ static int run_subscriber_info(struct slipring_error *reterr) {
         return r < 0 || !slipring_subscriber_type(subscriber) ? r : 0;
 }
 
+static int run_subscriber_latency(struct slipring_error *reterr) {
+        int r = slipring_subscriber_record_latency(subscriber, true);
+
+        return r == 0 ? slipring_subscriber_reset_latency(subscriber) : r;
+}
+
 static int run_waitset_new(struct slipring_error *reterr) {
         return slipring_waitset_new(&waitset, reterr);
 }
@@ -612,6 +618,7 @@ static const struct call client_calls[] = {
         {"subscriber_wait", open_subscriber, run_wait, finish_both, false},
         {"subscriber_wait_any", prepare_two, run_wait_any, finish_both, false},
         {"subscriber_info, type", open_subscriber, run_subscriber_info, finish_both, false},
+        {"subscriber_record_latency", open_subscriber, run_subscriber_latency, finish_both, false},
         {"subscriber_move", open_subscriber_and_replace, run_subscriber_move, finish_both, true},
         {"subscriber_close", open_subscriber, run_subscriber_close, finish_both, false},
         {"subscriber_open with pins", NULL, run_open_pinning, finish_camera, true},

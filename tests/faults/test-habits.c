@@ -91,12 +91,14 @@ static void test_a_forked_child_has_no_handles(void **state) {
         struct slipring_waitset *waitset = NULL;
         struct slipring_subscriber_info info;
         struct message message = message_make(1);
+        struct slipring_latency latency;
         struct slipring_sample sample;
         void *payload = NULL;
         pid_t pid;
 
         assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
         assert_int_equal(slipring_waitset_add(waitset, subscriber), 0);
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, true), 0);
         (void) fflush(NULL);
         pid = fork();
         assert_true(pid >= 0);
@@ -117,6 +119,10 @@ static void test_a_forked_child_has_no_handles(void **state) {
                 bad |= slipring_subscriber_info(subscriber, &info) != -ECHILD;
                 bad |= slipring_subscriber_move(subscriber, 0, NULL) != -ECHILD;
                 bad |= slipring_subscriber_borrow_newest(subscriber, &sample) != -ECHILD;
+                bad |= slipring_subscriber_record_latency(subscriber, false) != -ECHILD;
+                bad |= slipring_subscriber_latency(subscriber, &latency) != -ECHILD;
+                bad |= slipring_subscriber_latency_buckets(subscriber, NULL, 0) != -ECHILD;
+                bad |= slipring_subscriber_reset_latency(subscriber) != -ECHILD;
                 bad |= slipring_waitset_add(waitset, subscriber) != -ECHILD;
                 bad |= slipring_waitset_remove(waitset, subscriber) != -ECHILD;
                 bad |= slipring_waitset_fd(waitset) != -ECHILD;

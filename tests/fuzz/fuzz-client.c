@@ -336,6 +336,7 @@ static void subscribe(const char *name, uint32_t start, bool waiting) {
         };
         struct slipring_subscriber *subscriber = NULL;
         struct slipring_subscriber_info info;
+        struct slipring_latency latency;
         struct slipring_error error = {0};
         int r;
 
@@ -344,7 +345,12 @@ static void subscribe(const char *name, uint32_t start, bool waiting) {
                 CHECK(!subscriber && error.code == r && *error.text);
                 return;
         }
+        CHECK(slipring_subscriber_record_latency(subscriber, true) == 0);
         take_all(subscriber);
+        /* Whatever publish times there were. */
+        CHECK(slipring_subscriber_latency(subscriber, &latency) == 0);
+        CHECK(latency.min_ns <= latency.p50_ns && latency.p50_ns <= latency.p99_99_ns &&
+              latency.p99_99_ns <= latency.max_ns);
         CHECK(slipring_subscriber_info(subscriber, &info) == 0);
         CHECK(info.delivered <= 2 * SAMPLES);
         (void) hold_all(subscriber, options.pins > 0);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <slipring/publisher.h>
@@ -23,9 +24,10 @@ static void publish(struct slipring_publisher *publisher, uint64_t number) {
 static int setup(void **state) {
         static struct bus bus;
         struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2),
-                                     topic_of("deep", DEEP)};
+                                     topic_of("deep", DEEP), topic_of("pinned", 8)};
 
-        bus_start(&bus, specs, 3);
+        specs[3].pins = 1;
+        bus_start(&bus, specs, 4);
         *state = &bus;
         return 0;
 }
@@ -194,6 +196,133 @@ static void test_a_batch_of_a_retired_topic_is_what_it_held(void **state) {
         assert_int_equal(take_batch(subscriber, messages, 4), 1);
         assert_int_equal(messages[0].number, 2);
         assert_int_equal(take_batch(subscriber, messages, 4), -EIDRM);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static struct slipring_latency latency_of(const struct slipring_subscriber *subscriber) {
+        struct slipring_latency latency = {0};
+
+        assert_int_equal(slipring_subscriber_latency(subscriber, &latency), 0);
+        return latency;
+}
+
+/* What each way of taking adds is bounded by a clock before and after. */
+static void test_latency_is_from_publishing_to_each_way_of_taking(void **state) {
+        static const struct timespec span = {.tv_nsec = 2000000};
+        struct slipring_publisher *publisher = publisher_open("pinned");
+        struct slipring_subscriber_options options = {.size = sizeof(options), .pins = 1};
+        struct slipring_latency_bucket buckets[SLIPRING_LATENCY_BUCKETS];
+        struct slipring_subscriber *subscriber = NULL;
+        struct slipring_sample sample, samples[2];
+        struct message messages[2];
+        struct slipring_latency latency;
+        uint64_t least, most, sum = 0;
+        int way, r = 0, i;
+
+        assert_int_equal(slipring_subscriber_open(&subscriber, "pinned", &options, NULL), 0);
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, true), 0);
+        for (way = 0; way < 6; way++) {
+                assert_int_equal(slipring_subscriber_reset_latency(subscriber), 0);
+                assert_int_equal(latency_of(subscriber).count, 0);
+                publish(publisher, 1);
+                least = slipring_now_ns();
+                (void) nanosleep(&span, NULL);
+                least = slipring_now_ns() - least;
+                switch (way) {
+                case 0:
+                        r = take(subscriber, &messages[0], &sample);
+                        break;
+                case 1:
+                        r = slipring_subscriber_take_newest(subscriber, &messages[0],
+                                                            sizeof(messages[0]), &sample);
+                        break;
+                case 2:
+                        r = slipring_subscriber_take_batch(subscriber, messages, sizeof(messages),
+                                                           samples, 2);
+                        sample = samples[0];
+                        break;
+                case 3:
+                        r = slipring_subscriber_borrow(subscriber, &sample);
+                        break;
+                case 4:
+                        r = slipring_subscriber_borrow_newest(subscriber, &sample);
+                        break;
+                default:
+                        r = slipring_subscriber_pin(subscriber, &sample);
+                        break;
+                }
+                most = slipring_now_ns() - sample.publish_time_ns;
+                assert_int_equal(r, 1);
+                latency = latency_of(subscriber);
+                assert_int_equal(latency.count, 1);
+                assert_in_range(latency.max_ns, least, most);
+                assert_int_equal(latency.min_ns, latency.max_ns);
+                assert_int_equal(latency.mean_ns, latency.max_ns);
+                assert_int_equal(latency.p50_ns, latency.max_ns);
+                if (way == 3 || way == 4) {
+                        assert_int_equal(slipring_subscriber_release(subscriber), 0);
+                } else if (way == 5) {
+                        assert_int_equal(slipring_subscriber_unpin(subscriber, sample.payload), 0);
+                }
+                /* A call that found nothing, and the end of a view, count nothing. */
+                assert_int_equal(take(subscriber, &messages[0], &sample), 0);
+                assert_int_equal(latency_of(subscriber).count, 1);
+        }
+        assert_int_equal(slipring_subscriber_reset_latency(subscriber), 0);
+        publish(publisher, 1);
+        publish(publisher, 2);
+        assert_int_equal(
+                slipring_subscriber_take_batch(subscriber, messages, sizeof(messages), NULL, 2), 2);
+        assert_int_equal(latency_of(subscriber).count, 2);
+        r = slipring_subscriber_latency_buckets(subscriber, buckets, SLIPRING_LATENCY_BUCKETS);
+        assert_in_range(r, 1, 2);
+        for (i = 0; i < r; i++) {
+                sum += buckets[i].count;
+        }
+        assert_int_equal(sum, 2);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
+static void test_latency_is_counted_only_when_asked_for(void **state) {
+        struct slipring_publisher *publisher = publisher_open("imu");
+        struct slipring_subscriber *subscriber = subscriber_open("imu", SLIPRING_START_NEWEST);
+        struct slipring_latency_bucket bucket;
+        struct slipring_waitset *waitset = NULL;
+        struct slipring_latency latency;
+        struct slipring_sample sample;
+        struct message message;
+
+        assert_int_equal(slipring_subscriber_latency(subscriber, &latency), -ENODATA);
+        assert_int_equal(slipring_subscriber_latency_buckets(subscriber, &bucket, 1), -ENODATA);
+        assert_int_equal(slipring_subscriber_reset_latency(subscriber), -ENODATA);
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, false), 0);
+        publish(publisher, 1);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, true), 0);
+        assert_int_equal(latency_of(subscriber).count, 0);
+        publish(publisher, 2);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        /* Once more changes nothing. */
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, true), 0);
+        assert_int_equal(latency_of(subscriber).count, 1);
+        /* In a wait set, and after it. */
+        assert_int_equal(slipring_waitset_new(&waitset, NULL), 0);
+        assert_int_equal(slipring_waitset_add(waitset, subscriber), 0);
+        publish(publisher, 3);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        slipring_waitset_close(waitset);
+        publish(publisher, 4);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(latency_of(subscriber).count, 3);
+        /* Forgotten. */
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, false), 0);
+        assert_int_equal(slipring_subscriber_latency(subscriber, &latency), -ENODATA);
+        publish(publisher, 5);
+        assert_int_equal(take(subscriber, &message, &sample), 1);
+        assert_int_equal(slipring_subscriber_record_latency(subscriber, true), 0);
+        assert_int_equal(latency_of(subscriber).count, 0);
         slipring_subscriber_close(subscriber);
         slipring_publisher_close(publisher);
 }
@@ -462,6 +591,8 @@ int main(void) {
                 CASE(test_a_batch_is_all_that_is_there_in_order),
                 CASE(test_a_batch_counts_what_was_lost_before_it),
                 CASE(test_a_batch_of_a_retired_topic_is_what_it_held),
+                CASE(test_latency_is_from_publishing_to_each_way_of_taking),
+                CASE(test_latency_is_counted_only_when_asked_for),
                 CASE(test_start_positions),
                 CASE(test_take_newest_passes_over_and_counts),
                 CASE(test_a_loan_is_seen_when_committed_and_not_before),

@@ -81,15 +81,29 @@ static int take(struct slipring_subscriber *subscriber, bool batch, uint64_t *se
         return r;
 }
 
+static void check_latency(const struct slipring_subscriber *subscriber, uint64_t delivered) {
+        struct slipring_latency latency;
+        int r = slipring_subscriber_latency(subscriber, &latency);
+
+        CHECK(r == 0 || r == -ENODATA);
+        CHECK(r != 0 || (latency.count == delivered && latency.p50_ns <= latency.max_ns));
+}
+
 static void *read_main(void *argument) {
-        struct slipring_subscriber *subscriber = subscriber_open("blob", SLIPRING_START_OLDEST);
         struct slipring_waitset *waitset = NULL, **wants_waitset = argument;
+        struct slipring_subscriber *subscriber;
         struct slipring_subscriber_info info;
         uint64_t sequence = 0;
         bool last, batch;
+        unsigned number;
         int r;
 
-        batch = atomic_fetch_add(&readers_begun, 1) % 2;
+        number = atomic_fetch_add(&readers_begun, 1);
+        batch = number % 2;
+        subscriber = subscriber_open("blob", SLIPRING_START_OLDEST);
+        if (number / 2 % 2) {
+                CHECK(slipring_subscriber_record_latency(subscriber, true) == 0);
+        }
         (void) pthread_barrier_wait(&all_open);
         if (wants_waitset) {
                 CHECK(slipring_waitset_new(&waitset, NULL) == 0);
@@ -104,6 +118,7 @@ static void *read_main(void *argument) {
         } while (!last || r == -EAGAIN);
         CHECK(slipring_subscriber_info(subscriber, &info) == 0);
         CHECK(info.delivered + info.missed == info.sequence);
+        check_latency(subscriber, info.delivered);
         slipring_waitset_close(waitset);
         slipring_subscriber_close(subscriber);
         return NULL;
