@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/claim.h"
 #include "bus/copy.h"
@@ -44,6 +45,12 @@ static int check_options(const char *topic,
                                  "slipring_subscriber_options.start is %u: see enum "
                                  "slipring_start",
                                  options->start);
+        }
+        if (options->size == sizeof(*options) && options->spin_us > SLIPRING_SPIN_US_MAX) {
+                return error_set(reterr, -EINVAL,
+                                 "slipring_subscriber_options.spin_us is %u: at most %u, which are "
+                                 "100 ms",
+                                 options->spin_us, SLIPRING_SPIN_US_MAX);
         }
         if (options->bus &&
             strlen(options->bus) >= sizeof(((struct slipring_subscriber *) 0)->bus)) {
@@ -181,6 +188,9 @@ int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
         };
         if (options->size == sizeof(*options)) {
                 subscriber->hold_count = options->pins;
+                /* Of the machine and not of this thread, which may be kept to one processor just so
+                 * that others have theirs. */
+                spin_start(&subscriber->spin, options->spin_us, sysconf(_SC_NPROCESSORS_ONLN));
         }
         r = attach(&topic, &subscriber->holds, subscriber, &request, reterr);
         if (r < 0) {
@@ -508,14 +518,10 @@ int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake
         return ring_retired(&subscriber->reader.ring) ? -EIDRM : 0;
 }
 
-int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
+APART static int await(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
         struct wake_item item;
         int r;
 
-        r = begin(subscriber);
-        if (r < 0) {
-                return r;
-        }
         while (!ring_reader_ready(&subscriber->reader)) {
                 /* Before the flag on the wake board is set: who only polls is no sleeper, and must
                  * not cost the publisher a wake-up. */
@@ -534,18 +540,97 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
         return 0;
 }
 
-/* The first ready handle from the one whose turn it is; -1 for none. */
-static int any_ready(struct slipring_subscriber *const *subscribers, size_t count) {
+/* The first ready handle from a turn on; -1 for none. */
+static int find_ready(struct slipring_subscriber *const *subscribers, size_t count, size_t turn) {
         size_t i, index;
 
         for (i = 0; i < count; i++) {
-                index = (subscribers[0]->turn + i) % count;
+                index = (turn + i) % count;
                 if (subscriber_ready(subscribers[index])) {
-                        subscribers[0]->turn = index + 1;
                         return (int) index;
                 }
         }
         return -1;
+}
+
+/* Look for a sample instead of sleeping, for as long as that promises something. The flags on the
+ * wake board stay as they are: to a publisher, who looks is no sleeper. Whoever finds nothing has
+ * promised nothing either, and goes to sleep as ever. */
+static void look(struct slipring_subscriber *const *subscribers,
+                 size_t count,
+                 uint64_t begin_ns,
+                 uint64_t deadline_ns) {
+        struct spin *spin = &subscribers[0]->spin;
+        uint64_t span = spin_span(spin), end_ns;
+        unsigned looks = 0;
+        bool found;
+
+        if (span == 0) {
+                return;
+        }
+        end_ns = span < deadline_ns - begin_ns ? begin_ns + span : deadline_ns;
+        while (!(found = find_ready(subscribers, count, 0) >= 0)) {
+                if (++looks % SPIN_LOOKS == 0 && slipring_now_ns() >= end_ns) {
+                        break;
+                }
+                spin_pause();
+        }
+        spin_ended(spin, found);
+}
+
+/* How long after the wait began the sample was published that it ended with. */
+static uint64_t waited(const struct slipring_subscriber *subscriber, uint64_t begin_ns) {
+        const struct ring_reader *reader = &subscriber->reader;
+        struct ring_view view;
+        uint64_t end_ns;
+
+        /* What the ring has overtaken already was there before now. */
+        end_ns = ring_look(&reader->ring, reader->next, &view) == 1 ? view.publish_time_ns
+                                                                    : slipring_now_ns();
+        return end_ns > begin_ns ? end_ns - begin_ns : 0;
+}
+
+static void
+learn(struct spin *spin, int r, const struct slipring_subscriber *ready, uint64_t begin_ns) {
+        if (r == -ETIMEDOUT) {
+                spin_learn(spin, UINT64_MAX);
+        } else if (r >= 0 && ring_reader_ready(&ready->reader)) {
+                spin_learn(spin, waited(ready, begin_ns));
+        }
+}
+
+APART static int await_spinning(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
+        uint64_t begin_ns = slipring_now_ns();
+        int r;
+
+        /* Who only polls does not wait. */
+        if (begin_ns >= deadline_ns) {
+                return await(subscriber, deadline_ns);
+        }
+        look(&subscriber, 1, begin_ns, deadline_ns);
+        r = await(subscriber, deadline_ns);
+        learn(&subscriber->spin, r, subscriber, begin_ns);
+        return r;
+}
+
+int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns) {
+        int r = begin(subscriber);
+
+        if (r < 0 || ring_reader_ready(&subscriber->reader)) {
+                return r;
+        }
+        return subscriber->spin.budget_ns ? await_spinning(subscriber, deadline_ns)
+                                          : await(subscriber, deadline_ns);
+}
+
+/* The handle whose turn it is among those that are ready; the turn goes on. */
+static int any_ready(struct slipring_subscriber *const *subscribers, size_t count) {
+        int index = find_ready(subscribers, count, subscribers[0]->turn);
+
+        if (index >= 0) {
+                subscribers[0]->turn = (size_t) index + 1;
+        }
+        return index;
 }
 
 static int
@@ -567,11 +652,42 @@ wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t 
         return wake_sleep_any(items, count, wake_bound(deadline_ns));
 }
 
+static int
+await_any(struct slipring_subscriber *const *subscribers, size_t count, uint64_t deadline_ns) {
+        int index, r;
+
+        while ((index = any_ready(subscribers, count)) < 0) {
+                r = wait_all(subscribers, count, deadline_ns);
+                if (r == -ENOSYS) {
+                        r = waitset_wait_any(subscribers, count, deadline_ns);
+                }
+                if (r < 0 && (r != -ETIMEDOUT || slipring_now_ns() >= deadline_ns)) {
+                        return r;
+                }
+        }
+        return index;
+}
+
+static int await_any_spinning(struct slipring_subscriber *const *subscribers,
+                              size_t count,
+                              uint64_t deadline_ns) {
+        uint64_t begin_ns = slipring_now_ns();
+        int r;
+
+        if (begin_ns >= deadline_ns || find_ready(subscribers, count, 0) >= 0) {
+                return await_any(subscribers, count, deadline_ns);
+        }
+        look(subscribers, count, begin_ns, deadline_ns);
+        r = await_any(subscribers, count, deadline_ns);
+        learn(&subscribers[0]->spin, r, r < 0 ? NULL : subscribers[r], begin_ns);
+        return r;
+}
+
 int slipring_subscriber_wait_any(struct slipring_subscriber *const *subscribers,
                                  size_t count,
                                  uint64_t deadline_ns) {
-        int index, r;
         size_t i;
+        int r;
 
         if (count == 0) {
                 return -EINVAL;
@@ -585,16 +701,8 @@ int slipring_subscriber_wait_any(struct slipring_subscriber *const *subscribers,
                         return r;
                 }
         }
-        while ((index = any_ready(subscribers, count)) < 0) {
-                r = wait_all(subscribers, count, deadline_ns);
-                if (r == -ENOSYS) {
-                        r = waitset_wait_any(subscribers, count, deadline_ns);
-                }
-                if (r < 0 && (r != -ETIMEDOUT || slipring_now_ns() >= deadline_ns)) {
-                        return r;
-                }
-        }
-        return index;
+        return subscribers[0]->spin.budget_ns ? await_any_spinning(subscribers, count, deadline_ns)
+                                              : await_any(subscribers, count, deadline_ns);
 }
 
 /* --- looking --- */
@@ -634,6 +742,8 @@ int slipring_subscriber_info(struct slipring_subscriber *subscriber,
                 .pinned = pins_held(&subscriber->topic.pins),
                 /* relaxed: a statistic. */
                 .pin_broken = atomic_load_explicit(&ring->words->pin_broken, memory_order_relaxed),
+                .spins = subscriber->spin.looked,
+                .spins_helped = subscriber->spin.helped,
         };
         ret_info->stale = ret_info->deadline_ns && ret_info->age_ns > ret_info->deadline_ns;
         return 0;

@@ -5,6 +5,7 @@
 
 #include "bus/topic.h"
 #include "bus/wake.h"
+#include "subscribers/spin.h"
 
 struct latency;
 struct watch;
@@ -27,8 +28,9 @@ struct slipring_subscriber {
         struct watch *watch;     /* in a wait set; NULL: in none */
         struct latency *latency; /* what is counted; NULL: nothing */
         bool attended;           /* one of the two may be set: all that a plain take looks at */
-        bool no_waitv;           /* futex_waitv(2) is disabled by the environment */
-        size_t turn;             /* wait_any: the handle to look at first */
+        struct spin spin;
+        bool no_waitv; /* futex_waitv(2) is disabled by the environment */
+        size_t turn;   /* wait_any: the handle to look at first */
         struct topic topic;
         struct directory directory;
         const struct slipring_type *type;

@@ -48,6 +48,9 @@ enum slipring_start {
         SLIPRING_START_NEXT = 2,   /* with the first one published after open */
 };
 
+/** The longest spin_us: 100 ms, which is as long as one sleep. */
+#define SLIPRING_SPIN_US_MAX 100000u
+
 /**
  * struct slipring_subscriber_options - how to open a subscriber
  * @size:               sizeof(struct slipring_subscriber_options)
@@ -60,7 +63,9 @@ enum slipring_start {
  *                      CLOCK_MONOTONIC time; 0 not to wait, SLIPRING_FOREVER to wait without end
  * @pins:               samples that this handle may have pinned at once, out of the topic's budget
  *                      ('pins' in the schema); 0 for none
- * @reserved:           0
+ * @spin_us:            longest time in microseconds, up to SLIPRING_SPIN_US_MAX, that a wait looks
+ *                      for a sample itself before it sleeps; 0 to sleep at once. See
+ *                      slipring_subscriber_wait()
  */
 struct slipring_subscriber_options {
         uint32_t size;
@@ -69,7 +74,7 @@ struct slipring_subscriber_options {
         const struct slipring_type *type;
         uint64_t deadline_ns;
         uint32_t pins;
-        uint32_t reserved;
+        uint32_t spin_us;
 };
 
 /**
@@ -92,6 +97,8 @@ struct slipring_subscriber_options {
  * @pins:               samples that all subscribers together may have pinned
  * @pinned:             samples that they have pinned now
  * @pin_broken:         times that the publisher found no slot free of pins and took one
+ * @spins:              waits of this handle that looked for a sample before they slept (spin_us)
+ * @spins_helped:       of these, that found one: nobody had to wake the handle for it
  */
 struct slipring_subscriber_info {
         uint64_t sequence;
@@ -111,6 +118,8 @@ struct slipring_subscriber_info {
         uint32_t pins;
         uint32_t pinned;
         uint64_t pin_broken;
+        uint64_t spins;
+        uint64_t spins_helped;
 };
 
 /**
@@ -339,10 +348,17 @@ SLIPRING_MUST_CHECK int slipring_subscriber_unpin(struct slipring_subscriber *su
  * @subscriber:         subscriber handle
  * @deadline_ns:        absolute CLOCK_MONOTONIC time, SLIPRING_FOREVER to wait without end
  *
+ * A handle that was opened with spin_us looks for the sample itself for a while before it sleeps:
+ * it has it sooner, and saves the publisher the wake-up. It does so only once half of its waits, of
+ * late, ended within spin_us of their begin, for no longer than they usually take, and ever more
+ * seldom while looking finds nothing. Meanwhile a signal handler may run without ending the wait.
+ * On a machine with one processor it always sleeps.
+ *
  * Return: 0 once a sample newer than the last one delivered exists, -ETIMEDOUT at the deadline,
  *         -EINTR if a signal handler ran, -EIDRM if the topic was retired and nothing is left
  *         in it, -EBUSY while a view is borrowed, -ECHILD in a forked child.
- * Context: May sleep, in futex waits of at most 100 ms each.
+ * Context: May sleep, in futex waits of at most 100 ms each; with spin_us it keeps the processor
+ *          for up to that long before.
  */
 int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t deadline_ns);
 
@@ -351,6 +367,9 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
  * @subscribers:        array of subscriber handles
  * @count:              its length, 1 to 128
  * @deadline_ns:        absolute CLOCK_MONOTONIC time, SLIPRING_FOREVER to wait without end
+ *
+ * The first handle's spin_us counts, for all of them, as in slipring_subscriber_wait(); those of
+ * the others do not.
  *
  * Return: the index of a handle that has a sample to take or that was retired, -ETIMEDOUT at the
  *         deadline, -EINTR if a signal handler ran (one installed with SA_RESTART may not end the

@@ -520,6 +520,15 @@ static int run_subscriber_latency(struct slipring_error *reterr) {
         return r == 0 ? slipring_subscriber_reset_latency(subscriber) : r;
 }
 
+static int run_open_spinning(struct slipring_error *reterr) {
+        const struct slipring_subscriber_options options = {
+                .size = sizeof(options),
+                .spin_us = SLIPRING_SPIN_US_MAX,
+        };
+
+        return slipring_subscriber_open(&subscriber, "imu", &options, reterr);
+}
+
 static int run_waitset_new(struct slipring_error *reterr) {
         return slipring_waitset_new(&waitset, reterr);
 }
@@ -619,6 +628,7 @@ static const struct call client_calls[] = {
         {"subscriber_wait_any", prepare_two, run_wait_any, finish_both, false},
         {"subscriber_info, type", open_subscriber, run_subscriber_info, finish_both, false},
         {"subscriber_record_latency", open_subscriber, run_subscriber_latency, finish_both, false},
+        {"subscriber_open to spin", NULL, run_open_spinning, finish_both, true},
         {"subscriber_move", open_subscriber_and_replace, run_subscriber_move, finish_both, true},
         {"subscriber_close", open_subscriber, run_subscriber_close, finish_both, false},
         {"subscriber_open with pins", NULL, run_open_pinning, finish_camera, true},

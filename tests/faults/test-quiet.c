@@ -14,11 +14,13 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <slipring/publisher.h>
 #include <slipring/subscriber.h>
 
+#include "subscribers/subscriber.h"
 #include "tests/harness/harness.h"
 
 #define ROUNDS 10000
@@ -118,6 +120,44 @@ static int quiet_run(void *argument) {
         return 3;
 }
 
+#define SPUN 200
+
+/* Waits for samples that somebody else publishes. It looks for as long as the test may take: how
+ * long it would look by itself is up to the machine, and past that it sleeps. */
+static int spin_run(void *argument) {
+        const struct slipring_subscriber_options options = {
+                .size = sizeof(options),
+                .start = SLIPRING_START_OLDEST,
+                .spin_us = SLIPRING_SPIN_US_MAX,
+        };
+        struct slipring_subscriber *subscriber = NULL;
+        unsigned char buffer[sizeof(struct message)];
+        uint64_t helped = 0, seen = 0;
+        struct slipring_sample sample;
+
+        if (slipring_subscriber_open(&subscriber, "imu", &options, NULL) < 0) {
+                leave(1);
+        }
+        subscriber->spin.budget_ns = UINT64_C(60000000000);
+        subscriber->spin.mean_ns = subscriber->spin.budget_ns;
+        subscriber->spin.share = SPIN_ALL;
+        if (write(*(int *) argument, "", 1) != 1 || forbid_system_calls()) {
+                leave(2);
+        }
+        while (seen < SPUN) {
+                /* Its own mean would shorten the look. */
+                subscriber->spin.mean_ns = subscriber->spin.budget_ns;
+                if (slipring_subscriber_wait(subscriber, SLIPRING_FOREVER) != 0 ||
+                    slipring_subscriber_take(subscriber, buffer, sizeof(buffer), &sample) != 1) {
+                        leave(3);
+                }
+                seen = sample.sequence;
+                helped = subscriber->spin.helped;
+        }
+        leave(helped > 0 ? 0 : 4);
+        return 5;
+}
+
 /* The filter would see a system call if there were one. */
 static int loud_run(void *argument) {
         struct slipring_publisher *publisher = publisher_open("imu");
@@ -140,6 +180,40 @@ static void test_samples_make_no_system_call(void **state) {
         }
         assert_int_equal(process_wait(process_start(quiet_run, (void *) (uintptr_t) "imu")), 0);
         assert_int_equal(process_wait(process_start(quiet_run, (void *) (uintptr_t) "blob")), 0);
+}
+
+/* Nor does the publisher, for a subscriber that looks for its samples. */
+static void test_looking_for_a_sample_makes_no_system_call(void **state) {
+        const struct timespec span = {.tv_nsec = 50000};
+        struct slipring_publisher *publisher;
+        struct slipring_publisher_info info;
+        struct message message;
+        uint64_t wakeups;
+        int ends[2], i;
+        char byte;
+        pid_t pid;
+
+        if (!clock_in_vdso()) {
+                skip();
+        }
+        publisher = publisher_open("imu");
+        assert_int_equal(slipring_publisher_info(publisher, &info), 0);
+        wakeups = info.wakeups;
+        assert_int_equal(pipe(ends), 0);
+        pid = process_start(spin_run, &ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        for (i = 1; i <= SPUN; i++) {
+                (void) nanosleep(&span, NULL);
+                message = message_make((uint64_t) i);
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &message, sizeof(message), 0), 0);
+        }
+        assert_int_equal(process_wait(pid), 0);
+        assert_int_equal(slipring_publisher_info(publisher, &info), 0);
+        assert_int_equal(info.wakeups, wakeups);
+        (void) close(ends[0]);
+        (void) close(ends[1]);
+        slipring_publisher_close(publisher);
 }
 
 static void test_the_filter_sees_one(void **state) {
@@ -176,6 +250,7 @@ static void test_samples_fault_nowhere(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 CASE(test_samples_make_no_system_call),
+                CASE(test_looking_for_a_sample_makes_no_system_call),
                 CASE(test_the_filter_sees_one),
                 CASE(test_samples_fault_nowhere),
         };

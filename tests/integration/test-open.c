@@ -84,6 +84,12 @@ static void test_failures_are_explained(void **state) {
         sub = (struct slipring_subscriber_options){.size = 3};
         assert_int_equal(open_subscriber("imu", &sub, &error), -EINVAL);
         says(&error, -EINVAL, "sizeof");
+        sub = (struct slipring_subscriber_options){.size = sizeof(sub), .spin_us = 100001};
+        assert_int_equal(open_subscriber("imu", &sub, &error), -EINVAL);
+        says(&error, -EINVAL, "spin_us is 100001: at most 100000");
+        /* A program built before there was spin_us, or pins. */
+        sub.size = offsetof(struct slipring_subscriber_options, pins);
+        assert_int_equal(open_subscriber("imu", &sub, &error), 0);
         sub = (struct slipring_subscriber_options){.size = sizeof(sub), .start = 3};
         assert_int_equal(open_subscriber("imu", &sub, &error), -EINVAL);
         pub.flags = 0x100;

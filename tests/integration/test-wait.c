@@ -17,6 +17,7 @@
 #include <slipring/publisher.h>
 #include <slipring/subscriber.h>
 
+#include "subscribers/subscriber.h"
 #include "tests/harness/harness.h"
 
 #define TOPICS 5
@@ -26,6 +27,9 @@ static const char *const names[TOPICS] = {"a", "b", "c", "d", "e"};
 
 /* What sleepers do for each other must not show. */
 static bool chain;
+
+/* Nor what they do before they sleep. */
+static uint32_t spin_us;
 
 static int setup(void **state) {
         static struct bus bus;
@@ -44,6 +48,7 @@ static int setup(void **state) {
 static int teardown(void **state) {
         (void) unsetenv("SLIPRING_DISABLE");
         chain = false;
+        spin_us = 0;
         bus_stop(*state);
         return 0;
 }
@@ -71,6 +76,46 @@ static int setup_waitv_chain(void **state) {
 static int setup_wait_chain(void **state) {
         chain = true;
         return setup_wait(state);
+}
+
+static int setup_spin(void **state) {
+        spin_us = SLIPRING_SPIN_US_MAX;
+        return setup(state);
+}
+
+static int setup_spin_chain(void **state) {
+        chain = true;
+        return setup_spin(state);
+}
+
+static int setup_spin_wait(void **state) {
+        spin_us = SLIPRING_SPIN_US_MAX;
+        return setup_wait(state);
+}
+
+static struct slipring_subscriber *open_one(const char *topic, uint32_t start) {
+        const struct slipring_subscriber_options options = {
+                .size = sizeof(options),
+                .start = start,
+                .spin_us = spin_us,
+        };
+        struct slipring_subscriber *subscriber = NULL;
+
+        assert_int_equal(slipring_subscriber_open(&subscriber, topic, &options, NULL), 0);
+        return subscriber;
+}
+
+/* Whether it looked for samples before it slept is as it was told. */
+static void assert_spun(struct slipring_subscriber *subscriber) {
+        struct slipring_subscriber_info info;
+
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_true(info.spins >= info.spins_helped);
+        if (spin_us == 0 || sysconf(_SC_NPROCESSORS_ONLN) == 1) {
+                assert_int_equal(info.spins, 0);
+        } else {
+                assert_true(info.spins_helped > 0);
+        }
 }
 
 static void pause_us(unsigned us) {
@@ -122,24 +167,32 @@ static void test_wait_ends_at_its_deadline_and_not_before(void **state) {
 static void on_alarm(int number) {
 }
 
-static void test_wait_ends_when_a_signal_handler_ran(void **state) {
-        struct slipring_subscriber *subscriber = subscriber_open("a", SLIPRING_START_NEXT);
+/* Wait without end, with a signal handler that runs each 20 ms. */
+static int wait_under_signals(struct slipring_subscriber *subscriber) {
         struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART}, before;
         struct itimerval again = {.it_value = {.tv_usec = 20000},
                                   .it_interval = {.tv_usec = 20000}};
         struct itimerval stop = {0};
+        int r;
 
         assert_int_equal(sigaction(SIGALRM, &action, &before), 0);
         assert_int_equal(setitimer(ITIMER_REAL, &again, NULL), 0);
-        assert_int_equal(slipring_subscriber_wait(subscriber, SLIPRING_FOREVER), -EINTR);
+        r = slipring_subscriber_wait(subscriber, SLIPRING_FOREVER);
         assert_int_equal(setitimer(ITIMER_REAL, &stop, NULL), 0);
         assert_int_equal(sigaction(SIGALRM, &before, NULL), 0);
+        return r;
+}
+
+static void test_wait_ends_when_a_signal_handler_ran(void **state) {
+        struct slipring_subscriber *subscriber = subscriber_open("a", SLIPRING_START_NEXT);
+
+        assert_int_equal(wait_under_signals(subscriber), -EINTR);
         slipring_subscriber_close(subscriber);
 }
 
 static void test_a_sleeping_subscriber_gets_every_sample(void **state) {
         struct work work = {"a", ROUNDS, 30};
-        struct slipring_subscriber *subscriber = subscriber_open("a", SLIPRING_START_OLDEST);
+        struct slipring_subscriber *subscriber = open_one("a", SLIPRING_START_OLDEST);
         struct slipring_sample sample;
         struct message message;
         uint64_t seen = 0;
@@ -155,7 +208,87 @@ static void test_a_sleeping_subscriber_gets_every_sample(void **state) {
                 }
         }
         assert_int_equal(process_wait(pid), 0);
+        assert_spun(subscriber);
         slipring_subscriber_close(subscriber);
+}
+
+/* A handle that looks for its samples as long as it may, from the first wait on. */
+static struct slipring_subscriber *open_looking(const char *topic) {
+        struct slipring_subscriber *subscriber = open_one(topic, SLIPRING_START_NEXT);
+
+        subscriber->spin.budget_ns = SLIPRING_SPIN_US_MAX * UINT64_C(1000);
+        subscriber->spin.mean_ns = subscriber->spin.budget_ns;
+        subscriber->spin.share = SPIN_ALL;
+        return subscriber;
+}
+
+static void test_looking_ends_at_the_deadline_and_not_before(void **state) {
+        struct slipring_subscriber *subscriber = open_looking("a");
+        struct slipring_subscriber_info info;
+        uint64_t deadline;
+
+        /* Who only polls does not wait, and so does not look. */
+        assert_int_equal(slipring_subscriber_wait(subscriber, 0), -ETIMEDOUT);
+        assert_int_equal(slipring_subscriber_wait_any(&subscriber, 1, 0), -ETIMEDOUT);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.spins, 0);
+        deadline = slipring_in_ms(20);
+        assert_int_equal(slipring_subscriber_wait(subscriber, deadline), -ETIMEDOUT);
+        assert_true(slipring_now_ns() >= deadline);
+        /* The last one was in vain: this one sleeps at once. */
+        deadline = slipring_in_ms(20);
+        assert_int_equal(slipring_subscriber_wait_any(&subscriber, 1, deadline), -ETIMEDOUT);
+        assert_true(slipring_now_ns() >= deadline);
+        deadline = slipring_in_ms(20);
+        assert_int_equal(slipring_subscriber_wait_any(&subscriber, 1, deadline), -ETIMEDOUT);
+        assert_true(slipring_now_ns() >= deadline);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.spins, 2);
+        assert_int_equal(info.spins_helped, 0);
+        slipring_subscriber_close(subscriber);
+}
+
+/* Looking goes on under signals, and the sleep behind it does not. */
+static void test_looking_is_not_ended_by_signals(void **state) {
+        struct slipring_subscriber *subscriber = open_looking("a");
+        struct slipring_subscriber_info info;
+        uint64_t begin_ns = slipring_now_ns();
+
+        assert_int_equal(wait_under_signals(subscriber), -EINTR);
+        assert_true(slipring_now_ns() - begin_ns >= subscriber->spin.budget_ns);
+        /* It says nothing about the topic. */
+        assert_int_equal(subscriber->spin.share, SPIN_ALL);
+        assert_int_equal(slipring_subscriber_info(subscriber, &info), 0);
+        assert_int_equal(info.spins, 1);
+        slipring_subscriber_close(subscriber);
+}
+
+static int retire_run(void *argument) {
+        struct slipring_subscriber *subscriber = open_looking("a");
+
+        /* What the parent waits for. */
+        if (write(*(int *) argument, "", 1) != 1) {
+                return 1;
+        }
+        return slipring_subscriber_wait(subscriber, slipring_in_ms(20000)) == -EIDRM ? 0 : 2;
+}
+
+static void test_looking_ends_when_the_topic_is_retired(void **state) {
+        struct topic_spec specs[TOPICS];
+        int i, ends[2];
+        char byte;
+        pid_t pid;
+
+        assert_int_equal(pipe(ends), 0);
+        pid = process_start(retire_run, &ends[1]);
+        assert_int_equal(read(ends[0], &byte, 1), 1);
+        for (i = 0; i < TOPICS; i++) {
+                specs[i] = topic_of(names[i], 32);
+        }
+        bus_apply(*state, specs, TOPICS);
+        assert_int_equal(process_wait(pid), 0);
+        (void) close(ends[0]);
+        (void) close(ends[1]);
 }
 
 static void test_publishing_calls_the_kernel_only_for_sleepers(void **state) {
@@ -204,7 +337,7 @@ static void open_all(struct slipring_subscriber **subscribers) {
         int i;
 
         for (i = 0; i < TOPICS; i++) {
-                subscribers[i] = subscriber_open(names[i], SLIPRING_START_OLDEST);
+                subscribers[i] = open_one(names[i], SLIPRING_START_OLDEST);
         }
 }
 
@@ -268,6 +401,7 @@ static void test_wait_any_wakes_for_each_topic(void **state) {
         end_all(pids);
         assert_int_equal(slipring_subscriber_wait_any(subscribers, TOPICS, slipring_in_ms(1)),
                          -ETIMEDOUT);
+        assert_spun(subscribers[0]);
         assert_int_equal(slipring_subscriber_wait_any(subscribers, 0, 0), -EINVAL);
         assert_int_equal(slipring_subscriber_wait_any(subscribers, 129, 0), -E2BIG);
         close_all(subscribers);
@@ -505,6 +639,10 @@ static void test_waitset_in_an_sd_event_loop(void **state) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 #define ON_A_CHAIN(name)                                                                           \
         { #name " (chain)", name, setup_chain, teardown, NULL }
+#define SPINNING(name)                                                                             \
+        {#name " (spinning)", name, setup_spin, teardown, NULL}, {                                 \
+#name " (spinning, chain)", name, setup_spin_chain, teardown, NULL                 \
+        }
 #define EACH(name)                                                                                 \
         {#name " (io_uring)", name, setup, teardown, NULL},                                        \
                 {#name " (futex_waitv)", name, setup_waitv, teardown, NULL},                       \
@@ -520,8 +658,15 @@ int main(void) {
                 CASE(test_wait_ends_when_a_signal_handler_ran),
                 CASE(test_a_sleeping_subscriber_gets_every_sample),
                 ON_A_CHAIN(test_a_sleeping_subscriber_gets_every_sample),
+                SPINNING(test_a_sleeping_subscriber_gets_every_sample),
+                CASE(test_looking_ends_at_the_deadline_and_not_before),
+                CASE(test_looking_is_not_ended_by_signals),
+                CASE(test_looking_ends_when_the_topic_is_retired),
                 CASE(test_publishing_calls_the_kernel_only_for_sleepers),
                 EACH(test_wait_any_wakes_for_each_topic),
+                SPINNING(test_wait_any_wakes_for_each_topic),
+                {"test_wait_any_wakes_for_each_topic (spinning, FUTEX_WAIT)",
+                 test_wait_any_wakes_for_each_topic, setup_spin_wait, teardown, NULL},
                 CASE(test_wait_any_starves_none),
                 EACH(test_waitset_in_an_epoll_loop),
                 EACH(test_waitset_stays_readable_while_something_is_left),

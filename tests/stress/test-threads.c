@@ -81,6 +81,20 @@ static int take(struct slipring_subscriber *subscriber, bool batch, uint64_t *se
         return r;
 }
 
+/* It looks before it sleeps, and counts how long samples took. */
+static struct slipring_subscriber *open_attended(void) {
+        const struct slipring_subscriber_options options = {
+                .size = sizeof(options),
+                .start = SLIPRING_START_OLDEST,
+                .spin_us = 1000,
+        };
+        struct slipring_subscriber *subscriber = NULL;
+
+        CHECK(slipring_subscriber_open(&subscriber, "blob", &options, NULL) == 0);
+        CHECK(slipring_subscriber_record_latency(subscriber, true) == 0);
+        return subscriber;
+}
+
 static void check_latency(const struct slipring_subscriber *subscriber, uint64_t delivered) {
         struct slipring_latency latency;
         int r = slipring_subscriber_latency(subscriber, &latency);
@@ -100,10 +114,8 @@ static void *read_main(void *argument) {
 
         number = atomic_fetch_add(&readers_begun, 1);
         batch = number % 2;
-        subscriber = subscriber_open("blob", SLIPRING_START_OLDEST);
-        if (number / 2 % 2) {
-                CHECK(slipring_subscriber_record_latency(subscriber, true) == 0);
-        }
+        subscriber =
+                number / 2 % 2 ? open_attended() : subscriber_open("blob", SLIPRING_START_OLDEST);
         (void) pthread_barrier_wait(&all_open);
         if (wants_waitset) {
                 CHECK(slipring_waitset_new(&waitset, NULL) == 0);
