@@ -267,6 +267,7 @@ static struct slipring_subscriber *subscriber_open(const struct part *part) {
                 .size = sizeof(options),
                 .start = SLIPRING_START_NEXT,
                 .bus = part->options->bus,
+                .spin_us = part->options->spin_us,
         };
         struct slipring_subscriber *subscriber = NULL;
         struct slipring_error error = {0};

@@ -17,6 +17,8 @@
 #include <sys/shm.h>
 #include <unistd.h>
 
+#include <slipring/subscriber.h>
+
 #include "bus/error.h"
 #include "bus/manager/limits.h"
 #include "bus/manager/specs.h"
@@ -283,6 +285,10 @@ static void print_disturbances(const struct latency *latency) {
         }
 }
 
+static const char *wait_name(const struct latency_options *options) {
+        return options->poll ? "polling" : options->spin_us ? "spinning" : "blocking";
+}
+
 static void print_text(const struct latency *latency) {
         const struct latency_options *options = &latency->options;
         uint64_t skipped = atomic_load_explicit(&latency->board->skipped, memory_order_relaxed);
@@ -290,8 +296,8 @@ static void print_text(const struct latency *latency) {
 
         printf("%" PRIu64 " samples of %s at %g Hz to %u %s subscriber%s, depth %" PRIu64 "\n\n",
                published(latency), cli_size(size, options->payload_bytes), latency->rate,
-               options->subscribers, options->poll ? "polling" : "blocking",
-               options->subscribers == 1 ? "" : "s", latency->depth);
+               options->subscribers, wait_name(options), options->subscribers == 1 ? "" : "s",
+               latency->depth);
         print_figures(latency);
         printf("\ndelivery: %" PRIu64 " taken, %" PRIu64 " missed",
                histogram_count(latency->delivery), missed(latency));
@@ -320,7 +326,8 @@ static void json_options(struct json *json, const struct latency *latency) {
         json_unsigned(json, "payload_bytes", options->payload_bytes);
         json_unsigned(json, "depth", latency->depth);
         json_unsigned(json, "subscribers", options->subscribers);
-        json_text(json, "wait", options->poll ? "polling" : "blocking");
+        json_text(json, "wait", wait_name(options));
+        json_unsigned(json, "spin_us", options->spin_us);
         json_unsigned(json, "priority", options->priority);
         json_open(json, "cpus", '[');
         for (unsigned i = 0; i < options->cpu_count; i++) {
@@ -558,6 +565,10 @@ static bool poll_check(const struct latency *latency) {
         int processors = CPU_COUNT(&latency->conditions.cpus);
         unsigned wanted = latency->options.subscribers + 1;
 
+        if (latency->options.poll && latency->options.spin_us) {
+                cli_error(latency->cli, "--poll and --spin: who polls never sleeps; leave one out");
+                return false;
+        }
         if (!latency->options.poll || (unsigned) processors >= wanted) {
                 return true;
         }
@@ -599,6 +610,7 @@ static bool numbers_check(const struct cli *cli,
                           uint64_t subscribers,
                           uint64_t priority,
                           uint64_t depth,
+                          uint64_t spin,
                           double rate) {
         if (rate < 0.1 || rate > RATE_MAX) {
                 cli_error(cli, "--rate %g: must be 0.1 to %g", rate, RATE_MAX);
@@ -607,11 +619,12 @@ static bool numbers_check(const struct cli *cli,
         return between(cli, "payload", payload, 1, PAYLOAD_MAX) &&
                between(cli, "fan-out", subscribers, 1, LATENCY_SUBSCRIBERS_MAX) &&
                between(cli, "priority", priority, 0, 99) &&
-               between(cli, "depth", depth, 2, DEPTH_MOST);
+               between(cli, "depth", depth, 2, DEPTH_MOST) &&
+               between(cli, "spin", spin, 0, SLIPRING_SPIN_US_MAX);
 }
 
 static bool options_read(struct latency *latency, int argc, char **argv) {
-        uint64_t payload = 64, subscribers = 1, priority = 0, samples = 0, depth = 0;
+        uint64_t payload = 64, subscribers = 1, priority = 0, samples = 0, depth = 0, spin = 0;
         double rate = 1000, duration = 0;
         const char *cpus = NULL;
         const struct cli_option list[] = {
@@ -624,6 +637,8 @@ static bool options_read(struct latency *latency, int argc, char **argv) {
                  .number = &subscribers},
                 {0, "poll", NULL, "subscribers poll instead of sleeping",
                  .flag = &latency->options.poll},
+                {0, "spin", "US", "subscribers may spin so long before they sleep (at most 100000)",
+                 .number = &spin},
                 {'c', "cpu", "LIST", "publisher on the first, subscribers on the others",
                  .text = &cpus},
                 {'p', "priority", "N", "SCHED_FIFO, 1 to 99", .number = &priority},
@@ -635,7 +650,8 @@ static bool options_read(struct latency *latency, int argc, char **argv) {
         if (!cli_parse(latency->cli, list, &argc, &argv)) {
                 return false;
         }
-        if (!numbers_check(latency->cli, payload, subscribers, priority, depth ? depth : 2, rate)) {
+        if (!numbers_check(latency->cli, payload, subscribers, priority, depth ? depth : 2, spin,
+                           rate)) {
                 return false;
         }
         latency->rate = rate;
@@ -647,7 +663,8 @@ static bool options_read(struct latency *latency, int argc, char **argv) {
         duration = duration == 0 && !samples ? 10 : duration;
         latency->options.duration_ns = duration < 1e9 ? (uint64_t) (duration * 1e9) : 0;
         latency->depth = depth ? depth : depth_default(latency);
-        latency->conditions.polling = latency->options.poll;
+        latency->options.spin_us = (uint32_t) spin;
+        latency->conditions.polling = latency->options.poll || spin > 0;
         return cpus_check(latency, cpus) && poll_check(latency);
 }
 

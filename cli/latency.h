@@ -29,6 +29,7 @@
  * @subscribers:        their number
  * @priority:   of SCHED_FIFO, 0 to stay in SCHED_OTHER
  * @poll:       subscribers spin instead of sleeping
+ * @spin_us:    how long they may spin before they sleep, as in struct slipring_subscriber_options
  * @cpus:       the first is the publisher's, the others the subscribers' in turn
  * @cpu_count:  their number; 0: not pinned
  */
@@ -41,6 +42,7 @@ struct latency_options {
         unsigned subscribers;
         unsigned priority;
         bool poll;
+        uint32_t spin_us;
         unsigned cpus[CPU_SETSIZE];
         unsigned cpu_count;
 };
