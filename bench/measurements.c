@@ -31,6 +31,11 @@
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
         .floor = "the bare ring and one futex", .chain = true
 
+/* Two periods: a wait takes about one, and must not seem too long to look for. */
+#define SPIN                                                                                       \
+        .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
+        .floor = "the bare ring and one futex", .spin_us = 2000
+
 const struct measurement measurements[] = {
         {"publish-64B-copied", .floor = PUBLISH_FLOOR, SMALL, .contest = WORK_TIGHT},
         {"publish-64B-loaned", .floor = IN_PLACE_FLOOR, SMALL, .loaned = true},
@@ -63,6 +68,14 @@ const struct measurement measurements[] = {
         {"blocking-1kHz",
          {"call", "delivery"},
          WAKE,
+         .peers = 1,
+         .period_ms = 1,
+         .count = 1000,
+         .quick_count = 40},
+        /* Beside what would sleep, as the row before: the ratio is what spinning is good for. */
+        {"blocking-1kHz-spin",
+         {"call", "delivery"},
+         SPIN,
          .peers = 1,
          .period_ms = 1,
          .count = 1000,

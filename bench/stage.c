@@ -64,6 +64,7 @@ static int open_subscriber_of(const struct stage *stage,
                 .size = sizeof(options),
                 .start = SLIPRING_START_NEXT,
                 .bus = stage->options->bus,
+                .spin_us = stage->measurement->spin_us,
         };
         struct slipring_error error = {0};
         int r;

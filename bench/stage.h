@@ -55,6 +55,7 @@ struct measurement {
         bool loaned;          /* in place instead of copied */
         bool polled;          /* peers take again and again where they else sleep */
         bool unpinned;        /* the scheduler places the processes */
+        unsigned spin_us;     /* how long peers of ours may look before they sleep */
         enum work contest;
         bool line;  /* the floor is bare cache lines instead of a ring */
         bool chain; /* subscribers wake each other */
