@@ -13,8 +13,10 @@ struct topic_spec {
         uint32_t waiters;
         uint32_t pins;
         double rate_hz;
-        uint32_t publishers; /* enum layout_publishers */
-        uint32_t wake;       /* enum layout_wake */
+        uint32_t publishers;  /* enum layout_publishers */
+        uint32_t wake;        /* enum layout_wake */
+        uint32_t huge_pages;  /* enum layout_huge_pages */
+        uint32_t memory_lock; /* enum layout_memory_lock */
         uint64_t deadline_ns;
         uid_t uid;
         gid_t gid;

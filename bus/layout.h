@@ -60,6 +60,21 @@ enum layout_wake {
         LAYOUT_WAKE_CHAIN = 1,  /* the publisher wakes a few, and who is woken a few more */
 };
 
+/* What a topic's data segment is made of, as the schema has it. Zero is what both of these were
+ * before there was the choice. */
+enum layout_huge_pages {
+        LAYOUT_HUGE_PAGES_NO = 0,
+        LAYOUT_HUGE_PAGES_TRY = 1, /* where the machine gives them */
+        LAYOUT_HUGE_PAGES_YES = 2, /* or the topic is not made */
+};
+
+/* Is it kept in memory? */
+enum layout_memory_lock {
+        LAYOUT_MEMORY_LOCK_TRY = 0, /* where the limit allows it */
+        LAYOUT_MEMORY_LOCK_NO = 1,
+        LAYOUT_MEMORY_LOCK_YES = 2, /* or the topic is not made */
+};
+
 /* Pins of one topic. Each publish looks at as many lines. */
 #define LAYOUT_PINS_MAX 256u
 /* A place is message << LAYOUT_PLACE_BITS | slot, which bounds the slots of a topic with pins. */
@@ -291,8 +306,11 @@ struct layout_entry {
         int32_t pin_id;
         int32_t pin_claim_key;
         int32_t pin_claim_id;
-        uint32_t wake; /* enum layout_wake */
-        uint8_t reserved1[96];
+        uint32_t wake;        /* enum layout_wake */
+        uint32_t huge_pages;  /* enum layout_huge_pages */
+        uint64_t page_bytes;  /* of the huge pages that it got, 0 for ordinary ones */
+        uint32_t memory_lock; /* enum layout_memory_lock */
+        uint8_t reserved1[80];
         uint32_t publishers; /* enum layout_publishers */
         int32_t lock_key;    /* these two: 0 for a topic with one publisher */
         int32_t lock_id;
@@ -312,6 +330,9 @@ _Static_assert(offsetof(struct layout_entry, identity) == 96, "layout");
 _Static_assert(offsetof(struct layout_entry, pin_key) == 128, "layout");
 _Static_assert(offsetof(struct layout_entry, pin_claim_id) == 140, "layout");
 _Static_assert(offsetof(struct layout_entry, wake) == 144, "layout");
+_Static_assert(offsetof(struct layout_entry, huge_pages) == 148, "layout");
+_Static_assert(offsetof(struct layout_entry, page_bytes) == 152, "layout");
+_Static_assert(offsetof(struct layout_entry, memory_lock) == 160, "layout");
 _Static_assert(offsetof(struct layout_entry, publishers) == 244, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_key) == 248, "layout");
 _Static_assert(offsetof(struct layout_entry, lock_id) == 252, "layout");

@@ -76,6 +76,7 @@ static bool entry_matches(const struct layout_entry *entry, const struct topic_s
         return entry->uid == spec->uid && entry->gid == spec->gid && entry->mode == spec->mode &&
                entry->depth == spec->depth && entry->waiters == spec->waiters &&
                entry->publishers == spec->publishers && entry->wake == spec->wake &&
+               entry->huge_pages == spec->huge_pages && entry->memory_lock == spec->memory_lock &&
                entry->pins == spec->pins && entry->payload_bytes == spec->type->payload_bytes &&
                entry->segment_bytes == header_segment_bytes(spec) &&
                entry->deadline_ns == spec->deadline_ns && entry->rate_hz == spec->rate_hz &&
@@ -108,19 +109,49 @@ static int record_matches(struct registry *registry,
         return 1;
 }
 
-uint64_t registry_growth(struct registry *registry, const struct topic_spec *specs, size_t count) {
-        uint64_t bytes = 0;
+/* A topic that is to be made. */
+static void growth_add(struct registry_growth *growth,
+                       const struct topic_spec *spec,
+                       const struct pages *pages,
+                       uint64_t *left) {
+        uint64_t bytes = header_segment_bytes(spec), count;
+
+        count = pages->bytes ? pages_count(pages->bytes, bytes) : UINT64_MAX;
+        if (spec->huge_pages == LAYOUT_HUGE_PAGES_YES) {
+                /* Without any, registry_apply() says so. */
+                growth->huge_pages += pages->bytes ? count : 0;
+                *left -= count < *left ? count : *left;
+        } else if (spec->huge_pages == LAYOUT_HUGE_PAGES_TRY && count <= *left) {
+                *left -= count;
+        } else {
+                growth->bytes += bytes;
+        }
+}
+
+struct registry_growth registry_growth(struct registry *registry,
+                                       const struct topic_spec *specs,
+                                       size_t count,
+                                       const struct pages *pages) {
+        struct registry_growth growth = {0};
+        uint64_t left = pages->available;
         size_t i;
+        int others;
 
-        for (i = 0; i < count; i++) {
-                struct record *record = record_find(registry, specs[i].name);
+        /* In the order of registry_create_all(). */
+        for (others = 0; others < 2; others++) {
+                for (i = 0; i < count; i++) {
+                        struct record *record = record_find(registry, specs[i].name);
 
-                /* Where that cannot be told, registry_apply() says so. */
-                if (!record || record_matches(registry, record, &specs[i], NULL) == 0) {
-                        bytes += header_segment_bytes(&specs[i]);
+                        if ((specs[i].huge_pages != LAYOUT_HUGE_PAGES_YES) != others) {
+                                continue;
+                        }
+                        /* Where that cannot be told, registry_apply() says so. */
+                        if (!record || record_matches(registry, record, &specs[i], NULL) == 0) {
+                                growth_add(&growth, &specs[i], pages, &left);
+                        }
                 }
         }
-        return bytes;
+        return growth;
 }
 
 /* --- applying --- */
@@ -139,8 +170,9 @@ static int compare_names(const void *left, const void *right) {
 
 static bool spec_in_range(const struct topic_spec *spec) {
         return spec->depth >= LAYOUT_DEPTH_MIN && spec->depth <= LAYOUT_DEPTH_MAX &&
-               spec->waiters > 0 && strlen(spec->name) <= SLIPRING_TOPIC_NAME_MAX &&
-               spec->pins <= LAYOUT_PINS_MAX &&
+               spec->waiters > 0 && spec->huge_pages <= LAYOUT_HUGE_PAGES_YES &&
+               spec->memory_lock <= LAYOUT_MEMORY_LOCK_YES &&
+               strlen(spec->name) <= SLIPRING_TOPIC_NAME_MAX && spec->pins <= LAYOUT_PINS_MAX &&
                (spec->pins == 0 ||
                 (layout_slot_count(spec->depth, spec->pins) <= LAYOUT_PLACE_SLOTS &&
                  spec->publishers == LAYOUT_PUBLISHERS_EXCLUSIVE));

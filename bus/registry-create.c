@@ -6,6 +6,7 @@
 
 #include "bus/claim.h"
 #include "bus/error.h"
+#include "bus/pages.h"
 #include "bus/registry-record.h"
 
 /* Keys are 31 random bits: a second collision in a row is a sign of something else. */
@@ -75,7 +76,18 @@ int registry_plan(struct registry *registry,
                   struct slipring_error *reterr) {
         struct record *board = board_for(registry, spec), *record;
         struct layout_entry *entry;
+        struct pages pages = {0};
         uint32_t line;
+
+        if (spec->huge_pages != LAYOUT_HUGE_PAGES_NO) {
+                pages_read(&pages);
+        }
+        if (spec->huge_pages == LAYOUT_HUGE_PAGES_YES && !pages.bytes) {
+                return error_set(reterr, -ENOSYS,
+                                 "topic '%s': this kernel has no huge pages, which 'huge_pages: "
+                                 "yes' needs; 'try' does without",
+                                 spec->name);
+        }
 
         line = board ? free_line(registry, board->entry.board_key) : LAYOUT_BOARD_LINES;
         record = board ? record_add(registry, LAYOUT_ENTRY_TOPIC) : NULL;
@@ -89,6 +101,9 @@ int registry_plan(struct registry *registry,
         entry->claim_key = draw_key();
         entry->publishers = spec->publishers;
         entry->wake = spec->wake;
+        entry->huge_pages = spec->huge_pages;
+        entry->page_bytes = pages.bytes;
+        entry->memory_lock = spec->memory_lock;
         entry->lock_key = topic_is_shared(entry) ? draw_key() : 0;
         entry->board_key = board->entry.board_key;
         entry->board_id = board->entry.board_id;
@@ -174,14 +189,14 @@ static int header_write(struct registry *registry, struct record *record) {
         return 0;
 }
 
-static int
-data_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+static int data_make(struct registry *registry,
+                     struct record *record,
+                     const char *what,
+                     struct slipring_error *reterr) {
         struct layout_entry *entry = &record->entry;
         struct segment_expect expect;
-        char what[WHAT_BYTES];
         int tries, r = -EEXIST;
 
-        entry_describe(entry, what);
         for (tries = 0; tries < KEY_TRIES && r == -EEXIST; tries++) {
                 if (tries > 0) {
                         entry->data_key = draw_key();
@@ -190,10 +205,65 @@ data_create(struct registry *registry, struct record *record, struct slipring_er
                 expect = topic_expect_data(entry, what);
                 r = segment_create(&record->topic.data, &expect, reterr);
         }
+        return r;
+}
+
+/* Of huge pages, or where they are only tried and cannot be had, of what the kernel likes. */
+static int data_make_pages(struct registry *registry,
+                           struct record *record,
+                           const char *what,
+                           struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        bool try = entry->huge_pages == LAYOUT_HUGE_PAGES_TRY;
+        int r = -ENOMEM;
+
+        if (!try || entry->page_bytes) {
+                r = data_make(registry, record, what, try ? NULL : reterr);
+        }
+        if (r < 0 && try) {
+                entry->page_bytes = 0;
+                r = data_make(registry, record, what, reterr);
+                if (r == 0) {
+                        segment_advise_huge(&record->topic.data);
+                }
+        }
+        return r;
+}
+
+/* Where it has to be kept in memory; where it need not, registry_lock() is for that. */
+static int
+data_lock(const struct layout_entry *entry, const char *what, struct slipring_error *reterr) {
+        int r;
+
+        if (entry->memory_lock != LAYOUT_MEMORY_LOCK_YES) {
+                return 0;
+        }
+        r = segment_lock(entry->data_id, entry->page_bytes);
+        return r < 0 ? error_set(reterr, r,
+                                 "%s: cannot lock its %llu KiB into memory (%s), which 'lock: yes' "
+                                 "needs; give slipringd CAP_IPC_LOCK, or raise 'ulimit -l' "
+                                 "(LimitMEMLOCK in the unit)",
+                                 what, (unsigned long long) entry->segment_bytes / 1024,
+                                 strerror(-r))
+                     : 0;
+}
+
+static int
+data_create(struct registry *registry, struct record *record, struct slipring_error *reterr) {
+        struct layout_entry *entry = &record->entry;
+        char what[WHAT_BYTES];
+        int r;
+
+        entry_describe(entry, what);
+        r = data_make_pages(registry, record, what, reterr);
         if (r < 0) {
                 return r;
         }
         entry->data_id = record->topic.data.id;
+        r = data_lock(entry, what, reterr);
+        if (r < 0) {
+                return r;
+        }
         r = header_write(registry, record);
         return r < 0 ? error_set(reterr, r, "%s: no memory for its header", what) : 0;
 }
@@ -298,22 +368,36 @@ topic_create(struct registry *registry, struct record *record, struct slipring_e
         return r;
 }
 
-/* Make everything in state CREATING, boards first; on failure unmake it all. */
+static bool is_board(const struct layout_entry *entry) {
+        return entry->kind == LAYOUT_ENTRY_BOARD;
+}
+
+static bool is_topic_with_huge_pages(const struct layout_entry *entry) {
+        return !is_board(entry) && entry->huge_pages == LAYOUT_HUGE_PAGES_YES;
+}
+
+static bool is_other_topic(const struct layout_entry *entry) {
+        return !is_board(entry) && !is_topic_with_huge_pages(entry);
+}
+
+/* Make everything in state CREATING, boards first, and who only tries to get huge pages after who
+ * needs them; on failure unmake it all. */
 int registry_create_all(struct registry *registry, struct slipring_error *reterr) {
-        uint32_t kinds[] = {LAYOUT_ENTRY_BOARD, LAYOUT_ENTRY_TOPIC};
+        bool (*const kinds[])(const struct layout_entry *) = {is_board, is_topic_with_huge_pages,
+                                                              is_other_topic};
         size_t k, i;
         int r = 0;
 
-        for (k = 0; k < 2; k++) {
+        for (k = 0; k < 3; k++) {
                 for (i = 0; r == 0 && i < registry->count; i++) {
                         struct record *record = &registry->records[i];
 
                         if (record->entry.state != LAYOUT_ENTRY_CREATING ||
-                            record->entry.kind != kinds[k]) {
+                            !kinds[k](&record->entry)) {
                                 continue;
                         }
-                        r = kinds[k] == LAYOUT_ENTRY_BOARD ? board_create(registry, record, reterr)
-                                                           : topic_create(registry, record, reterr);
+                        r = is_board(&record->entry) ? board_create(registry, record, reterr)
+                                                     : topic_create(registry, record, reterr);
                 }
         }
         return r;

@@ -375,7 +375,11 @@ int registry_verify_bus(const struct registry *registry, struct slipring_error *
 }
 
 int registry_lock(const struct registry *registry, size_t index) {
-        return shmctl(registry->records[index].entry.data_id, SHM_LOCK, NULL) < 0 ? -errno : 0;
+        const struct layout_entry *entry = &registry->records[index].entry;
+
+        return entry->memory_lock == LAYOUT_MEMORY_LOCK_NO
+                       ? 0
+                       : segment_lock(entry->data_id, entry->page_bytes);
 }
 
 uint32_t registry_reap_pins(const struct registry *registry, size_t index) {

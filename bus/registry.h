@@ -1,6 +1,7 @@
 #ifndef SLIPRING_BUS_REGISTRY_H
 #define SLIPRING_BUS_REGISTRY_H
 
+#include "bus/pages.h"
 #include "bus/topic.h"
 
 /*
@@ -54,12 +55,22 @@ int registry_apply(struct registry *registry,
                    size_t *ret_removed,
                    struct slipring_error *reterr);
 
+/* Memory that registry_apply() would take. */
+struct registry_growth {
+        uint64_t bytes;      /* in ordinary pages */
+        uint64_t huge_pages; /* for topics that must have them */
+};
+
 /*
- * registry_growth() - how many bytes of segments would registry_apply() make?
+ * registry_growth() - how much memory would registry_apply() take?
+ * @pages:      the machine's huge pages: who only tries to get some takes what is left of them
  *
  * Before it removes any: both a replaced topic and its successor are there for a moment.
  */
-uint64_t registry_growth(struct registry *registry, const struct topic_spec *specs, size_t count);
+struct registry_growth registry_growth(struct registry *registry,
+                                       const struct topic_spec *specs,
+                                       size_t count,
+                                       const struct pages *pages);
 
 /*
  * registry_refresh() - publish the directory again, with the wall clock's present offset
@@ -94,7 +105,7 @@ int registry_verify(const struct registry *registry, size_t index, struct slipri
 int registry_verify_bus(const struct registry *registry, struct slipring_error *reterr);
 
 /*
- * registry_lock() - keep a topic's segment in memory (SHM_LOCK)
+ * registry_lock() - keep a topic's segment in memory (SHM_LOCK), unless it need not be
  *
  * Return: 0, -EPERM or -ENOMEM where the limit forbids it.
  */

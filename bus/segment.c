@@ -16,6 +16,8 @@
 #include <unistd.h>
 
 #include "bus/error.h"
+#include "bus/layout.h"
+#include "bus/pages.h"
 #include "bus/probe.h"
 #include "bus/segment.h"
 #include "bus/trust.h"
@@ -25,6 +27,27 @@
 #define MADV_POPULATE_READ 22
 #define MADV_POPULATE_WRITE 23
 #endif
+
+/* The size of a huge page as shmget(2) takes it: its logarithm, above the flags. */
+#ifndef SHM_HUGE_SHIFT
+#define SHM_HUGE_SHIFT 26
+#endif
+
+static const char *huge_remedy(int code) {
+        switch (code) {
+        case -ENOMEM:
+                return ": the machine's pool has too few free; raise vm.nr_hugepages";
+        case -EPERM:
+                return ": give slipringd CAP_IPC_LOCK, or name one of its groups in "
+                       "vm.hugetlb_shm_group";
+        case -EINVAL:
+        case -ENOENT:
+        case -ENOSYS:
+                return ": the kernel has none of that size, or the segment is above kernel.shmmax";
+        default:
+                return "";
+        }
+}
 
 static int
 create_failed(const struct segment_expect *expect, int code, struct slipring_error *reterr) {
@@ -50,11 +73,29 @@ create_failed(const struct segment_expect *expect, int code, struct slipring_err
         default:
                 break;
         }
+        if (expect->page_bytes && code != -ENOSPC) {
+                return error_set(
+                        reterr, code,
+                        "%s: cannot make a segment of %llu huge pages of %llu KiB (%s)%s",
+                        expect->what,
+                        (unsigned long long) pages_count(expect->page_bytes, expect->bytes),
+                        (unsigned long long) expect->page_bytes / 1024, strerror(-code),
+                        huge_remedy(code));
+        }
         return error_set(reterr, code, "%s: cannot make a segment of %llu bytes (%s)%s",
                          expect->what, (unsigned long long) expect->bytes, strerror(-code), remedy);
 }
 
-static int segment_map(struct segment *segment, int id, uint64_t bytes, bool writable) {
+/* What the kernel maps of a segment: all of the last page, which madvise(2) must not cut. */
+static uint64_t mapped_bytes(const struct segment_expect *expect) {
+        uint64_t page = expect->page_bytes;
+
+        return page & (page - 1) || !page ? expect->bytes : layout_align(expect->bytes, page);
+}
+
+static int
+segment_map(struct segment *segment, int id, const struct segment_expect *expect, bool writable) {
+        uint64_t bytes = mapped_bytes(expect);
         void *address = shmat(id, NULL, writable ? 0 : SHM_RDONLY);
 
         if (address == (void *) -1) {
@@ -67,7 +108,7 @@ static int segment_map(struct segment *segment, int id, uint64_t bytes, bool wri
          * guard word still catches the child. */
         (void) madvise(address, bytes, MADV_DONTFORK);
         (void) madvise(address, bytes, MADV_DONTDUMP);
-        *segment = (struct segment){.id = id, .address = address, .bytes = bytes};
+        *segment = (struct segment){.id = id, .address = address, .bytes = expect->bytes};
         return 0;
 }
 
@@ -92,6 +133,13 @@ unsigned segment_first_mode(const struct segment_expect *expect) {
         return ours ? expect->mode : 0600;
 }
 
+/* What shmget(2) wants besides the mode for a segment of huge pages. */
+static int huge_flags(uint64_t page_bytes) {
+        unsigned size = page_bytes ? (unsigned) __builtin_ctzll(page_bytes) : 0;
+
+        return page_bytes ? SHM_HUGETLB | (int) (size << SHM_HUGE_SHIFT) : 0;
+}
+
 int segment_create(struct segment *ret_segment,
                    const struct segment_expect *expect,
                    struct slipring_error *reterr) {
@@ -101,11 +149,12 @@ int segment_create(struct segment *ret_segment,
                 return create_failed(expect, -EINVAL, reterr);
         }
         id = shmget(expect->key, (size_t) expect->bytes,
-                    IPC_CREAT | IPC_EXCL | (int) segment_first_mode(expect));
+                    IPC_CREAT | IPC_EXCL | huge_flags(expect->page_bytes) |
+                            (int) segment_first_mode(expect));
         if (id < 0) {
                 return create_failed(expect, -errno, reterr);
         }
-        r = segment_map(ret_segment, id, expect->bytes, true);
+        r = segment_map(ret_segment, id, expect, true);
         if (r == 0) {
                 r = access_set(id, expect);
         }
@@ -222,7 +271,7 @@ int segment_attach(struct segment *ret_segment,
         if (r < 0) {
                 return r == -EACCES ? refused(expect, writable, reterr) : r;
         }
-        r = segment_map(ret_segment, id, expect->bytes, writable);
+        r = segment_map(ret_segment, id, expect, writable);
         if (r < 0) {
                 return map_failed(expect, writable, r, reterr);
         }
@@ -264,9 +313,20 @@ int segment_adopt(struct segment *ret_segment,
         if (status.shm_segsz != expect->bytes) {
                 return differs(expect, &status, reterr);
         }
-        r = segment_map(ret_segment, id, expect->bytes, true);
+        r = segment_map(ret_segment, id, expect, true);
         return r < 0 ? error_set(reterr, r, "%s: cannot attach (%s)", expect->what, strerror(-r))
                      : 0;
+}
+
+void segment_advise_huge(const struct segment *segment) {
+        (void) madvise(segment->address, segment->bytes, MADV_HUGEPAGE);
+}
+
+int segment_lock(int id, uint64_t page_bytes) {
+        if (page_bytes || shmctl(id, SHM_LOCK, NULL) == 0) {
+                return 0;
+        }
+        return errno == EINVAL ? -EIDRM : -errno;
 }
 
 void segment_prefault(const struct segment *segment, bool writable) {
@@ -287,6 +347,13 @@ void segment_prefault(const struct segment *segment, bool writable) {
                         (void) atomic_load_explicit(word, memory_order_relaxed);
                 }
         }
+}
+
+bool segment_is_locked(const struct segment *segment, uint64_t page_bytes) {
+        struct shmid_ds status;
+
+        return page_bytes ||
+               (shmctl(segment->id, IPC_STAT, &status) == 0 && status.shm_perm.mode & SHM_LOCKED);
 }
 
 unsigned segment_attached(const struct segment *segment) {

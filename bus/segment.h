@@ -22,6 +22,7 @@ struct segment_expect {
         key_t key;
         int id; /* -1: not known */
         uint64_t bytes;
+        uint64_t page_bytes; /* of the huge pages that it is made of; 0: ordinary ones */
         uid_t uid;
         gid_t gid; /* (gid_t) -1: any */
         unsigned mode;
@@ -42,7 +43,8 @@ unsigned segment_first_mode(const struct segment_expect *expect);
  * @expect:             key, size, owner, group and mode to make it with; id is ignored
  *
  * Return: 0, -EEXIST if the key is taken, -ENOSPC if the machine's SHMMNI or SHMALL is reached,
- * -EINVAL above SHMMAX, -ENOMEM.
+ * -EINVAL above SHMMAX, -ENOMEM; of huge pages -ENOMEM if the pool has too few, -EPERM if this user
+ * may not have them, -EINVAL, -ENOENT or -ENOSYS if the kernel has none of that size.
  */
 int segment_create(struct segment *ret_segment,
                    const struct segment_expect *expect,
@@ -92,10 +94,32 @@ int segment_adopt(struct segment *ret_segment,
                   struct slipring_error *reterr);
 
 /*
+ * segment_advise_huge() - have the kernel make it of huge pages where it finds any
+ *
+ * Before anything in it was touched. For all who attach it, since they share its pages; a hint.
+ */
+void segment_advise_huge(const struct segment *segment);
+
+/*
+ * segment_lock() - keep it in memory
+ *
+ * Huge pages are never swapped out, and there is nothing to do.
+ *
+ * Return: 0, -EPERM or -ENOMEM where the limit forbids it, -EIDRM if it is gone.
+ */
+int segment_lock(int id, uint64_t page_bytes);
+
+/*
  * segment_prefault() - touch every page, so that no later access faults
  * @writable:   as it was attached; contents do not change, also under a live publisher
  */
 void segment_prefault(const struct segment *segment, bool writable);
+
+/*
+ * segment_is_locked() - is it sure to stay in memory?
+ * @page_bytes: of its huge pages, 0 for ordinary ones
+ */
+bool segment_is_locked(const struct segment *segment, uint64_t page_bytes);
 
 /*
  * segment_attached() - processes that have it attached, 0 if it is gone

@@ -99,6 +99,7 @@ struct segment_expect topic_expect_data(const struct layout_entry *entry, const 
         expect.key = entry->data_key;
         expect.id = entry->data_id;
         expect.bytes = entry->segment_bytes;
+        expect.page_bytes = entry->page_bytes;
         return expect;
 }
 

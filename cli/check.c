@@ -47,7 +47,7 @@ static void topic_cells(struct table *table, const struct schema_topic *topic) {
         table_cell(table, "%s", name);
         table_cell(table, "%s", cli_size(size, topic->type->payload_bytes));
         table_cell(table, "%u", topic->depth);
-        table_cell(table, "%s", cli_size(memory, topic->segment_bytes));
+        table_cell(table, "%s", cli_size(memory, topic->memory_bytes));
         if (topic->rate_hz > 0) {
                 table_cell(table, "%g Hz", topic->rate_hz);
                 table_cell(table, "%s", cli_rate(rate, bandwidth(topic)));
@@ -96,6 +96,24 @@ static void pins_print(const struct schema *schema) {
                                topic->pins == 1 ? "s" : "", topic->pins + 1, slot_count(topic),
                                cli_size(slots, pinned_bytes(topic)),
                                cli_size(lines, schema_pins_bytes(topic->pins)));
+                }
+        }
+}
+
+/* The last of its huge pages is taken whole. */
+static void huge_pages_print(const struct schema *schema) {
+        char page[32], need[32];
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                const struct schema_topic *topic = &schema->topics[i];
+
+                if (topic->huge_page_count > 0) {
+                        printf("topic '%s': %s%llu huge page%s of %s for its %s\n", topic->name,
+                               topic->huge_pages == SCHEMA_TRY ? "if they are free, " : "",
+                               (unsigned long long) topic->huge_page_count,
+                               topic->huge_page_count == 1 ? "" : "s",
+                               cli_size(page, schema->machine.huge_page_bytes),
+                               cli_size(need, topic->segment_bytes));
                 }
         }
 }
@@ -151,6 +169,18 @@ static uint64_t largest_segment(const struct schema *schema) {
         return largest;
 }
 
+/* Of those that there must be. */
+static uint64_t huge_pages_needed(const struct schema *schema) {
+        uint64_t count = 0;
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                if (schema->topics[i].huge_pages == SCHEMA_YES) {
+                        count += schema->topics[i].huge_page_count;
+                }
+        }
+        return count;
+}
+
 static void shares_print(const struct schema *schema) {
         share_print("memory of this machine", schema->total_bytes, schema->machine.memory_bytes);
         share_print("all segments (kernel.shmall)", schema->total_bytes,
@@ -160,6 +190,11 @@ static void shares_print(const struct schema *schema) {
         printf("segments (kernel.shmmni): %llu of %llu\n",
                (unsigned long long) schema->segment_count,
                (unsigned long long) schema->machine.segments_max);
+        if (huge_pages_needed(schema) > 0) {
+                printf("huge pages (vm.nr_hugepages): %llu of %llu\n",
+                       (unsigned long long) huge_pages_needed(schema),
+                       (unsigned long long) schema->machine.huge_pages_max);
+        }
 }
 
 static void schema_print(const struct cli *cli, const struct schema *schema) {
@@ -179,6 +214,7 @@ static void schema_print(const struct cli *cli, const struct schema *schema) {
         table_free(&table);
         notes_print(schema);
         pins_print(schema);
+        huge_pages_print(schema);
         putchar('\n');
         shares_print(schema);
 }
@@ -210,6 +246,11 @@ static void types_print(const struct schema *schema) {
  */
 
 static void topic_json(struct json *json, const struct schema_topic *topic) {
+        static const char *const wishes[] = {
+                [SCHEMA_NO] = "no",
+                [SCHEMA_TRY] = "try",
+                [SCHEMA_YES] = "yes",
+        };
         char identity[65], mode[16];
 
         for (size_t i = 0; i < sizeof(topic->type->identity); i++) {
@@ -226,6 +267,7 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_unsigned(json, "pins", topic->pins);
         json_unsigned(json, "slots", slot_count(topic));
         json_unsigned(json, "segment_bytes", topic->segment_bytes);
+        json_unsigned(json, "memory_bytes", topic->memory_bytes);
         json_unsigned(json, "pins_bytes", schema_pins_bytes(topic->pins));
         if (topic->rate_hz > 0) {
                 json_real(json, "rate_hz", topic->rate_hz);
@@ -245,6 +287,9 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_bool(json, "group_may_publish", group_may_publish(topic));
         json_text(json, "publishers", topic->shared ? "shared" : "exclusive");
         json_text(json, "wake", topic->chain ? "chain" : "direct");
+        json_text(json, "huge_pages", wishes[topic->huge_pages]);
+        json_unsigned(json, "huge_page_count", topic->huge_page_count);
+        json_text(json, "lock", wishes[topic->lock]);
         json_unsigned(json, "line", topic->line);
         json_close(json);
 }
@@ -288,6 +333,8 @@ static void schema_json(struct json *json, const struct schema *schema) {
         limit_json(json, "shmmax_bytes", schema->machine.segment_bytes_max);
         limit_json(json, "shmall_bytes", schema->machine.total_bytes_max);
         limit_json(json, "shmmni", schema->machine.segments_max);
+        json_unsigned(json, "huge_page_bytes", schema->machine.huge_page_bytes);
+        json_unsigned(json, "huge_pages", schema->machine.huge_pages_max);
         json_close(json);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bus/error.h"
+#include "bus/pages.h"
 #include "bus/topic.h"
 #include "bus/trust.h"
 #include "cli/doctor.h"
@@ -53,6 +54,37 @@ static void check_life(struct doctor *doctor, const char *subject, const struct 
                 doctor_find(doctor, DOCTOR_NOTE, subject,
                             "start its publisher, if it should have one", "no publisher");
         }
+}
+
+/* Topics that would rather have huge pages, and what the pool lacks for them. */
+static void check_pages(struct doctor *doctor, const struct view *view) {
+        uint64_t need = 0, missing;
+        char subject[200], text[32];
+        struct pages pages;
+        size_t count = 0;
+
+        pages_read(&pages);
+        for (size_t i = 0; i < view->count; i++) {
+                const struct layout_entry *entry = view->topics[i];
+
+                if (entry->huge_pages == LAYOUT_HUGE_PAGES_TRY && !entry->page_bytes) {
+                        need += pages.bytes ? pages_count(pages.bytes, entry->segment_bytes) : 0;
+                        count++;
+                }
+        }
+        /* Transparent ones it may have. */
+        if (!need || pages.transparent) {
+                return;
+        }
+        missing = need > pages.available ? need - pages.available : 0;
+        snprintf(subject, sizeof(subject), "bus %s", view->bus);
+        doctor_find(doctor, DOCTOR_NOTE, subject,
+                    "sysctl -w, then slipring down and up again; a slipringd that is not root "
+                    "needs CAP_IPC_LOCK, or a group named in vm.hugetlb_shm_group",
+                    "%zu topic%s tried to get huge pages and ha%s none: they take %" PRIu64
+                    " of %s, vm.nr_hugepages=%" PRIu64 " in all",
+                    count, count == 1 ? "" : "s", count == 1 ? "s" : "ve", need,
+                    cli_size(text, pages.bytes), pages.total + missing);
 }
 
 static void
@@ -109,6 +141,7 @@ static void check_unfinished(struct doctor *doctor, struct view *view) {
 static void check_bus(struct doctor *doctor, struct view *view) {
         check_unfinished(doctor, view);
         check_manager(doctor, view);
+        check_pages(doctor, view);
         for (size_t i = 0; i < view->count; i++) {
                 check_topic(doctor, view, view->topics[i]);
         }

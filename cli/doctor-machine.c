@@ -20,6 +20,7 @@
 #include <slipring/subscriber.h>
 
 #include "bus/manager/logind.h"
+#include "bus/pages.h"
 #include "bus/probe.h"
 #include "bus/trust.h"
 #include "bus/uring.h"
@@ -218,6 +219,23 @@ static void check_memlock(struct doctor *doctor) {
                     "this user may lock %s", cli_size(text, limit.rlim_cur));
 }
 
+static void check_pages(struct doctor *doctor) {
+        struct pages pages;
+        char text[32];
+
+        pages_read(&pages);
+        if (!pages.bytes) {
+                doctor_find(doctor, DOCTOR_OK, "huge pages", NULL,
+                            "this kernel has none; no topic can have 'huge_pages: yes'");
+        } else {
+                doctor_find(doctor, DOCTOR_OK, "huge pages", NULL,
+                            "%" PRIu64 " of %s in the pool (vm.nr_hugepages), %" PRIu64
+                            " free; transparent ones for shared memory: %s",
+                            pages.total, cli_size(text, pages.bytes), pages.available,
+                            pages.transparent ? "yes" : "no");
+        }
+}
+
 /*
  * Clock
  */
@@ -320,6 +338,7 @@ void doctor_machine(struct doctor *doctor) {
         check_sem(doctor);
         check_rmid(doctor);
         check_memlock(doctor);
+        check_pages(doctor);
         check_clock(doctor);
         check_logind(doctor);
         check_users(doctor);

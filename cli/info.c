@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bus/error.h"
+#include "bus/pages.h"
 #include "bus/topic.h"
 #include "bus/type.h"
 #include "cli/json.h"
@@ -159,6 +160,28 @@ static void print_pins(const struct info *info) {
         putchar('\n');
 }
 
+/* "no", "2 of 2.0 MiB", or what became of the wish. */
+static void print_pages(const struct info *info) {
+        const struct layout_entry *entry = info->entry;
+        char text[32];
+
+        if (entry->page_bytes) {
+                printf("Huge pages: %" PRIu64 " of %s\n",
+                       pages_count(entry->page_bytes, entry->segment_bytes),
+                       cli_size(text, entry->page_bytes));
+        } else {
+                printf("Huge pages: %s\n", entry->huge_pages == LAYOUT_HUGE_PAGES_TRY
+                                                   ? "tried; none of the pool"
+                                                   : "no");
+        }
+        printf("Locked in memory: %s%s\n",
+               info->r < 0                                               ? "-"
+               : segment_is_locked(&info->topic.data, entry->page_bytes) ? "yes"
+                                                                         : "no",
+               entry->memory_lock == LAYOUT_MEMORY_LOCK_NO && !entry->page_bytes ? " (lock: no)"
+                                                                                 : "");
+}
+
 static void print_memory(const struct info *info) {
         const struct layout_entry *entry = info->entry;
         char text[32];
@@ -173,6 +196,7 @@ static void print_memory(const struct info *info) {
         printf("Payload: %" PRIu32 " bytes\n", entry->payload_bytes);
         printf("Segment: %" PRIu64 " bytes (%s), key 0x%08x, id %d\n", entry->segment_bytes,
                cli_size(text, entry->segment_bytes), (unsigned) entry->data_key, entry->data_id);
+        print_pages(info);
         printf("Access: owner %s, group %s, mode %04o\n", error_user(entry->uid),
                view_group(entry->gid), entry->mode);
 }
@@ -236,7 +260,25 @@ static void json_look(const struct info *info, struct json *json) {
         json_open(json, "fields", '[');
         fields_walk(&info->topic.header.type, field_json, json);
         json_close(json);
+        json_bool(json, "locked", segment_is_locked(&info->topic.data, info->entry->page_bytes));
         json_text(json, "type_text", info->topic.header.type.text);
+}
+
+static const char *const huge_pages[] = {
+        [LAYOUT_HUGE_PAGES_NO] = "no",
+        [LAYOUT_HUGE_PAGES_TRY] = "try",
+        [LAYOUT_HUGE_PAGES_YES] = "yes",
+};
+
+static const char *const memory_lock[] = {
+        [LAYOUT_MEMORY_LOCK_TRY] = "try",
+        [LAYOUT_MEMORY_LOCK_NO] = "no",
+        [LAYOUT_MEMORY_LOCK_YES] = "yes",
+};
+
+/* A later manager may have more. */
+static const char *name_of(const char *const names[3], uint32_t value) {
+        return value < 3 ? names[value] : "?";
 }
 
 static void print_json(const struct info *info) {
@@ -267,6 +309,9 @@ static void print_json(const struct info *info) {
         json_text(&json, "mode", mode);
         json_bool(&json, "shared", topic_is_shared(entry));
         json_text(&json, "wake", entry->wake == LAYOUT_WAKE_CHAIN ? "chain" : "direct");
+        json_text(&json, "huge_pages", name_of(huge_pages, entry->huge_pages));
+        json_unsigned(&json, "huge_page_bytes", entry->page_bytes);
+        json_text(&json, "lock", name_of(memory_lock, entry->memory_lock));
         json_bool(&json, "readable", info->r == 0);
         if (info->r == 0) {
                 json_look(info, &json);

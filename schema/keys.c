@@ -18,8 +18,6 @@ static const struct {
         const char *release;
 } later_keys[] = {
         {"waiters", "0.2.0"},
-        {"lock", "0.2.0"},
-        {"huge_pages", "0.2.0"},
         {"const", "0.3.0"},
 };
 

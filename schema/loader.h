@@ -49,6 +49,7 @@ struct access {
  * @index_count:        how many
  * @access:             from "defaults"
  * @depth:              from "defaults"
+ * @lock:               from "defaults"
  * @fallback:           access where neither topic nor "defaults" say anything
  * @principals:         users and groups looked up so far
  * @records:            fields of all types built so far, unfolded
@@ -67,6 +68,7 @@ struct loader {
         size_t index_count;
         struct access access;
         uint32_t depth;
+        enum schema_wish lock;
         struct access fallback;
         struct principal *principals;
         uint64_t records;
@@ -155,6 +157,9 @@ int types_build(struct loader *loader,
 
 /** depth_read() - read "depth" where a mapping has it */
 void depth_read(uint32_t *depth, struct loader *loader, const struct node *mapping);
+
+/** lock_read() - read "lock" where a mapping has it */
+void lock_read(enum schema_wish *lock, struct loader *loader, const struct node *mapping);
 
 /** topics_read() - read "topics" */
 int topics_read(struct loader *loader, const struct node *topics);

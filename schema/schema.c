@@ -112,7 +112,7 @@ static void names_read(struct loader *loader, const struct node *root) {
 }
 
 static int defaults_read(struct loader *loader, const struct node *root) {
-        static const char *const keys[] = {"depth", "owner", "group", "mode"};
+        static const char *const keys[] = {"depth", "owner", "group", "mode", "lock"};
         const struct node *defaults = node_get(root, "defaults");
         int r;
 
@@ -124,6 +124,7 @@ static int defaults_read(struct loader *loader, const struct node *root) {
                 return r;
         }
         depth_read(&loader->depth, loader, defaults);
+        lock_read(&loader->lock, loader, defaults);
         return access_read(&loader->access, loader, defaults);
 }
 
@@ -210,6 +211,7 @@ static int loaded_fill(struct loaded *loaded,
                 .diagnostics = diagnostics,
                 .user = options ? options->user : geteuid(),
                 .depth = SCHEMA_DEPTH_DEFAULT,
+                .lock = SCHEMA_TRY,
         };
         struct node *root = NULL;
         int r;

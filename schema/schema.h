@@ -39,6 +39,17 @@ struct schema_definition;
 #define SCHEMA_DEPTH_DEFAULT 8u
 
 /**
+ * enum schema_wish - how much a topic wants something that the machine may not give
+ *
+ * NO: it shall not have it. TRY: where the machine gives it. YES: or there is no such topic.
+ */
+enum schema_wish {
+        SCHEMA_NO,
+        SCHEMA_TRY,
+        SCHEMA_YES,
+};
+
+/**
  * struct schema_options - for whom a file is read, and where
  * @user:       the user who will run the bus manager: the default owner of topics
  * @machine:    limits that the bus must fit into, NULL for those of this machine
@@ -67,11 +78,16 @@ struct schema_options {
  * @mode:               permission bits of the segment
  * @shared:             several may publish at a time
  * @chain:              sleepers wake each other
+ * @huge_pages:         made of huge pages
+ * @lock:               kept in memory, never swapped out
  * @owner_name:         @owner in words
  * @group_name:         @group in words
  * @has_owner:          the file names an owner, for this topic or as its default
  * @has_group:          the file names a group
- * @segment_bytes:      shared memory that it takes
+ * @segment_bytes:      shared memory that it has
+ * @huge_page_count:    huge pages of this machine that hold it; 0 where it wants none, or this
+ *                      machine has none
+ * @memory_bytes:       memory that it takes: with 'huge_pages: yes' all of its last page, too
  */
 struct schema_topic {
         const char *name;
@@ -93,7 +109,11 @@ struct schema_topic {
         bool has_group;
         bool shared;
         bool chain;
+        enum schema_wish huge_pages;
+        enum schema_wish lock;
         uint64_t segment_bytes;
+        uint64_t huge_page_count;
+        uint64_t memory_bytes;
 };
 
 /**
@@ -105,7 +125,7 @@ struct schema_topic {
  * @definitions:        all its types, those of inline fields included; each stands behind the
  *                      types that it uses
  * @definition_count:   how many
- * @total_bytes:        shared memory of all topics
+ * @total_bytes:        memory of all topics
  * @segment_count:      segments of the bus: topics, their locks and pins, wake boards, directory
  * @machine:            the limits that it was checked against
  */

@@ -383,11 +383,55 @@ wake_read(struct schema_topic *topic, struct loader *loader, const struct node *
         }
 }
 
+/* Returns false where that is none of the three. */
+static bool wish_of(enum schema_wish *ret_wish, const char *text) {
+        static const char *const words[] = {
+                [SCHEMA_NO] = "no",
+                [SCHEMA_TRY] = "try",
+                [SCHEMA_YES] = "yes",
+        };
+
+        for (size_t i = 0; i < ELEMENTS(words); i++) {
+                if (!strcmp(words[i], text)) {
+                        *ret_wish = (enum schema_wish) i;
+                        return true;
+                }
+        }
+        return false;
+}
+
+void lock_read(enum schema_wish *lock, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "lock");
+
+        if (value && value_is(loader, value, NODE_TEXT, "lock") && !wish_of(lock, value->text)) {
+                loader_error(loader, value,
+                             "lock '%.64s' is neither try (kept in memory where the limit allows "
+                             "it, the default), yes (or there is no bus) nor no (may be swapped "
+                             "out)",
+                             value->text);
+        }
+}
+
+/* Reads "huge_pages" where it is given. */
+static void
+huge_pages_read(struct schema_topic *topic, struct loader *loader, const struct node *mapping) {
+        const struct node *value = node_get(mapping, "huge_pages");
+
+        if (value && value_is(loader, value, NODE_TEXT, "huge_pages") &&
+            !wish_of(&topic->huge_pages, value->text)) {
+                loader_error(loader, value,
+                             "huge_pages '%.64s' is neither no (the default), try (where the "
+                             "machine has them) nor yes (or there is no bus)",
+                             value->text);
+        }
+}
+
 static int
 topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
-        static const char *const keys[] = {
-                "type", "fields", "description", "rate", "deadline",   "depth", "history",
-                "pins", "owner",  "group",       "mode", "publishers", "wake"};
+        static const char *const keys[] = {"type",     "fields",     "description", "rate",
+                                           "deadline", "depth",      "history",     "pins",
+                                           "owner",    "group",      "mode",        "publishers",
+                                           "wake",     "huge_pages", "lock"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;
@@ -415,6 +459,9 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         publishers_read(topic, loader, mapping);
         wake_read(topic, loader, mapping);
         pins_read(topic, loader, mapping);
+        huge_pages_read(topic, loader, mapping);
+        topic->lock = loader->lock;
+        lock_read(&topic->lock, loader, mapping);
         return topic_read_access(loader, topic, mapping);
 }
 
@@ -547,10 +594,10 @@ static bool topic_check_size(struct loader *loader, const struct schema_topic *t
         const struct schema_machine *machine = &loader->schema->machine;
         char need[32], have[32];
 
-        if (topic->segment_bytes > machine->memory_bytes) {
+        if (topic->memory_bytes > machine->memory_bytes) {
                 loader_error(loader, topic,
                              "topic '%s' takes %s of memory, and this machine has %s", topic->name,
-                             size_text(need, topic->segment_bytes),
+                             size_text(need, topic->memory_bytes),
                              size_text(have, machine->memory_bytes));
                 return false;
         }
@@ -619,6 +666,51 @@ static void topics_check_total(struct loader *loader, const struct node *topics)
         }
 }
 
+/* A warning: the pool is often made larger where the bus is to run, not where it is checked. The
+ * manager refuses. */
+static void topics_check_pool(struct loader *loader, const struct node *topics) {
+        const struct schema *schema = loader->schema;
+        const struct schema_topic *first = NULL;
+        uint64_t need = 0;
+        char size[32];
+
+        for (size_t i = 0; i < schema->topic_count; i++) {
+                if (schema->topics[i].huge_pages == SCHEMA_YES) {
+                        first = first ? first : &schema->topics[i];
+                        need += schema->topics[i].huge_page_count;
+                }
+        }
+        if (first && !schema->machine.huge_page_bytes) {
+                loader_warning(loader, first,
+                               "topic '%s' has 'huge_pages: yes', and the kernel of this machine "
+                               "has no huge pages",
+                               first->name);
+        } else if (need > schema->machine.huge_pages_max) {
+                loader_warning(loader, topics,
+                               "'huge_pages: yes' takes %llu huge pages of %s, and the pool of "
+                               "this machine has %llu: 'sysctl -w vm.nr_hugepages=%llu' before "
+                               "the bus starts",
+                               (unsigned long long) need,
+                               size_text(size, schema->machine.huge_page_bytes),
+                               (unsigned long long) schema->machine.huge_pages_max,
+                               (unsigned long long) need);
+        }
+}
+
+static void topic_finish_memory(struct schema_topic *topic, const struct schema_machine *machine) {
+        topic->segment_bytes =
+                schema_segment_bytes(topic->type, topic->name, topic->depth, topic->pins);
+        topic->memory_bytes = topic->segment_bytes;
+        if (topic->huge_pages == SCHEMA_NO || !machine->huge_page_bytes) {
+                return;
+        }
+        topic->huge_page_count =
+                round_up(topic->segment_bytes, machine->huge_page_bytes) / machine->huge_page_bytes;
+        if (topic->huge_pages == SCHEMA_YES) {
+                topic->memory_bytes = topic->huge_page_count * machine->huge_page_bytes;
+        }
+}
+
 static int topic_finish(struct loader *loader, struct schema_topic *topic) {
         struct schema_definition *definition = (struct schema_definition *) topic->definition;
         int r;
@@ -631,8 +723,7 @@ static int topic_finish(struct loader *loader, struct schema_topic *topic) {
                 return r;
         }
         topic->type = definition->type;
-        topic->segment_bytes =
-                schema_segment_bytes(topic->type, topic->name, topic->depth, topic->pins);
+        topic_finish_memory(topic, &loader->schema->machine);
         return 0;
 }
 
@@ -646,10 +737,11 @@ int topics_finish(struct loader *loader, const struct node *topics) {
                 r = topic_finish(loader, &schema->topics[i]);
                 fit = topic_check_size(loader, &schema->topics[i]) && fit;
                 schema->total_bytes +=
-                        schema->topics[i].segment_bytes + schema_pins_bytes(schema->topics[i].pins);
+                        schema->topics[i].memory_bytes + schema_pins_bytes(schema->topics[i].pins);
         }
         if (r == 0 && fit) {
                 topics_check_total(loader, topics);
+                topics_check_pool(loader, topics);
         }
         return r;
 }

@@ -148,6 +148,24 @@ int limits_check_memory(uint64_t bytes, struct slipring_error *reterr) {
                          (unsigned long long) available / MIB);
 }
 
+int limits_check_growth(const struct registry_growth *growth,
+                        const struct pages *pages,
+                        struct slipring_error *reterr) {
+        if (growth->huge_pages > pages->available) {
+                return error_set(
+                        reterr, -ENOMEM,
+                        "the bus needs %llu huge pages of %llu KiB more, and %llu are free: "
+                        "'sysctl -w vm.nr_hugepages=%llu', and in /etc/sysctl.d to keep it, or "
+                        "'huge_pages: try'",
+                        (unsigned long long) growth->huge_pages,
+                        (unsigned long long) pages->bytes / 1024,
+                        (unsigned long long) pages->available,
+                        (unsigned long long) (pages->total + growth->huge_pages -
+                                              pages->available));
+        }
+        return limits_check_memory(growth->bytes, reterr);
+}
+
 int limits_check(const char *bus,
                  const struct topic_spec *specs,
                  size_t count,
@@ -252,6 +270,37 @@ static void warn_group(const struct log *log, const struct schema *schema) {
                 "('%s') get the same access to it; run the manager with a primary group that has "
                 "no members",
                 topic->name, topic->group_name, group ? group->gr_name : "(no name)", member);
+}
+
+/* Why it got none is past; what it takes now can be told. */
+void limits_warn_pages(const struct log *log,
+                       const struct layout_entry *first,
+                       size_t count,
+                       uint64_t need,
+                       const struct pages *pages) {
+        char others[48] = " has", remedy[256];
+
+        if (count > 1) {
+                (void) snprintf(others, sizeof(others), " and %zu more have", count - 1);
+        }
+        if (!pages->bytes) {
+                (void) snprintf(remedy, sizeof(remedy), "this kernel has none");
+        } else if (need <= pages->available) {
+                (void) snprintf(remedy, sizeof(remedy),
+                                "%llu are free now: 'slipring down' and another start take them, "
+                                "if slipringd has CAP_IPC_LOCK or a group named in "
+                                "vm.hugetlb_shm_group",
+                                (unsigned long long) pages->available);
+        } else {
+                (void) snprintf(remedy, sizeof(remedy),
+                                "that takes %llu of %llu KiB, and %llu are free: 'sysctl -w "
+                                "vm.nr_hugepages=%llu' before the bus starts",
+                                (unsigned long long) need, (unsigned long long) pages->bytes / 1024,
+                                (unsigned long long) pages->available,
+                                (unsigned long long) (pages->total + need - pages->available));
+        }
+        log_bus(log, LOG_WARNING, "warning", "topic '%s'%s ordinary pages, not huge ones; %s",
+                first->name, others, remedy);
 }
 
 void limits_warn(const struct log *log, const struct schema *schema) {

@@ -2,7 +2,7 @@
 #define SLIPRING_BUS_MANAGER_LIMITS_H
 
 #include "bus/manager/log.h"
-#include "bus/header.h"
+#include "bus/registry.h"
 #include "schema/schema.h"
 
 /*
@@ -33,6 +33,30 @@ int limits_check(const char *bus,
  * Return: 0, -ENOMEM; @reterr names the remedy.
  */
 int limits_check_memory(uint64_t bytes, struct slipring_error *reterr);
+
+/*
+ * limits_check_growth() - the same of ordinary and of huge pages
+ * @growth:     see registry_growth()
+ * @pages:      what it was asked with
+ *
+ * Return: 0, -ENOMEM; @reterr names the remedy.
+ */
+int limits_check_growth(const struct registry_growth *growth,
+                        const struct pages *pages,
+                        struct slipring_error *reterr);
+
+/*
+ * limits_warn_pages() - log that topics tried to get huge pages, and why they got none
+ * @first:      one of them
+ * @count:      how many there are
+ * @need:       huge pages that would hold them all
+ * @pages:      what the machine has now
+ */
+void limits_warn_pages(const struct log *log,
+                       const struct layout_entry *first,
+                       size_t count,
+                       uint64_t need,
+                       const struct pages *pages);
 
 /*
  * limits_warn() - log what works and yet is likely not meant

@@ -39,6 +39,7 @@ struct manager {
         char reload_failed[128];                                   /* "": the last one worked */
         bool terminal; /* started from one that may hang up */
         bool lock_warned;
+        bool pages_warned;
         bool remove;
 };
 
@@ -131,6 +132,28 @@ static void lock_all(struct manager *manager) {
         }
 }
 
+/* Topics that would rather have huge pages. One warning for all. */
+static void pages_warn(struct manager *manager, const struct pages *pages) {
+        const struct layout_entry *first = NULL;
+        size_t i, count = 0;
+        uint64_t need = 0;
+
+        for (i = 0; i < registry_count(manager->registry); i++) {
+                const struct layout_entry *entry = registry_entry(manager->registry, i);
+
+                if (entry->huge_pages == LAYOUT_HUGE_PAGES_TRY && !entry->page_bytes) {
+                        first = first ? first : entry;
+                        need += pages->bytes ? pages_count(pages->bytes, entry->segment_bytes) : 0;
+                        count++;
+                }
+        }
+        /* Transparent ones it may have. */
+        if (count > 0 && !pages->transparent && !manager->pages_warned) {
+                manager->pages_warned = true;
+                limits_warn_pages(&manager->log, first, count, need, pages);
+        }
+}
+
 /* Takes over @schema and @specs on success. */
 static int manager_apply(struct manager *manager,
                          struct schema *schema,
@@ -138,6 +161,8 @@ static int manager_apply(struct manager *manager,
                          struct slipring_error *reterr) {
         enum registry_outcome *outcomes;
         bool starting = !manager->schema;
+        struct registry_growth growth;
+        struct pages pages;
         const char *name;
         size_t i;
         int r;
@@ -146,8 +171,9 @@ static int manager_apply(struct manager *manager,
         if (!outcomes) {
                 return error_set(reterr, -ENOMEM, "no memory for %zu topics", schema->topic_count);
         }
-        r = limits_check_memory(registry_growth(manager->registry, specs, schema->topic_count),
-                                reterr);
+        pages_read(&pages);
+        growth = registry_growth(manager->registry, specs, schema->topic_count, &pages);
+        r = limits_check_growth(&growth, &pages, reterr);
         if (r == 0) {
                 r = registry_apply(manager->registry, specs, schema->topic_count, outcomes, NULL,
                                    reterr);
@@ -170,6 +196,8 @@ static int manager_apply(struct manager *manager,
                 manager->specs = specs;
         }
         lock_all(manager);
+        pages_read(&pages);
+        pages_warn(manager, &pages);
         watch_follow(&manager->watch, manager->registry);
         return 0;
 }

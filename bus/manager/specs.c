@@ -2,6 +2,18 @@
 
 #include "bus/manager/specs.h"
 
+static const uint32_t huge_pages_of[] = {
+        [SCHEMA_NO] = LAYOUT_HUGE_PAGES_NO,
+        [SCHEMA_TRY] = LAYOUT_HUGE_PAGES_TRY,
+        [SCHEMA_YES] = LAYOUT_HUGE_PAGES_YES,
+};
+
+static const uint32_t memory_lock_of[] = {
+        [SCHEMA_NO] = LAYOUT_MEMORY_LOCK_NO,
+        [SCHEMA_TRY] = LAYOUT_MEMORY_LOCK_TRY,
+        [SCHEMA_YES] = LAYOUT_MEMORY_LOCK_YES,
+};
+
 static struct topic_spec spec_make(const struct schema_topic *topic) {
         return (struct topic_spec){
                 .name = topic->name,
@@ -13,6 +25,8 @@ static struct topic_spec spec_make(const struct schema_topic *topic) {
                 .publishers =
                         topic->shared ? LAYOUT_PUBLISHERS_SHARED : LAYOUT_PUBLISHERS_EXCLUSIVE,
                 .wake = topic->chain ? LAYOUT_WAKE_CHAIN : LAYOUT_WAKE_DIRECT,
+                .huge_pages = huge_pages_of[topic->huge_pages],
+                .memory_lock = memory_lock_of[topic->lock],
                 .rate_hz = topic->rate_hz,
                 .deadline_ns = topic->deadline_ns,
                 .uid = topic->owner,

@@ -396,12 +396,110 @@ static void test_locks_the_segments(void **state) {
         assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
 }
 
+static bool is_locked(const char *topic) {
+        struct shmid_ds status;
+
+        assert_int_equal(shmctl(daemon_entry(&bus, topic).data_id, IPC_STAT, &status), 0);
+        return status.shm_perm.mode & SHM_LOCKED;
+}
+
+static void test_leaves_what_need_not_be_locked(void **state) {
+        daemon_schema(&bus, "defaults: {lock: no}\ntopics:\n"
+                            "  log: {fields: {x: float64}}\n"
+                            "  imu: {fields: {x: float64}, lock: try}\n"
+                            "  odom: {fields: {x: float64}, lock: yes}\n");
+        daemon_start(&bus, NULL);
+        assert_false(is_locked("log"));
+        assert_true(is_locked("imu"));
+        assert_true(is_locked("odom"));
+        /* Not by the next manager either, nor by a reload. */
+        daemon_kill(&bus);
+        daemon_start(&bus, NULL);
+        assert_false(is_locked("log"));
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "reloaded");
+        assert_false(is_locked("log"));
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+
+        /* With nothing to lock there is nothing to warn of. */
+        daemon_schema(&bus, "defaults: {lock: no}\n" TOPICS);
+        assert_int_equal(unlink(bus.log), 0);
+        bus.read_bytes = 0;
+        bus.prepare = without_locking;
+        run_once();
+        assert_false(daemon_logged(&bus, "CAP_IPC_LOCK"));
+}
+
+static void test_refuses_where_it_may_not_lock_what_must_be(void **state) {
+        struct layout_entry before;
+        size_t objects = ipc_objects();
+
+        bus.prepare = without_locking;
+        daemon_schema(&bus, "topics:\n"
+                            "  imu: {fields: {x: float64}}\n"
+                            "  odom: {fields: {x: float64}, lock: yes}\n");
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "topic 'odom': cannot lock its 8 KiB into memory (Operation not "
+                            "permitted), which 'lock: yes' needs; give slipringd CAP_IPC_LOCK, or "
+                            "raise 'ulimit -l'");
+        assert_int_equal(ipc_objects(), objects);
+
+        /* A running bus goes on as it was. */
+        daemon_schema(&bus, TOPICS);
+        daemon_start(&bus, NULL);
+        before = daemon_entry(&bus, "imu");
+        daemon_schema(&bus, "defaults: {lock: yes}\n" TOPICS);
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "reload failed, nothing has changed: the bus could not be changed: "
+                            "topic 'imu': cannot lock its");
+        assert_int_equal(daemon_entry(&bus, "imu").data_id, before.data_id);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+
+        /* Whoever may lock it, does; the change is one that replaces the topic. */
+        bus.prepare = NULL;
+        daemon_schema(&bus, TOPICS);
+        daemon_start(&bus, NULL);
+        before = daemon_entry(&bus, "imu");
+        daemon_schema(&bus, "defaults: {lock: yes}\n" TOPICS);
+        daemon_signal(&bus, SIGHUP);
+        daemon_expect(&bus, "imu: replaced");
+        assert_int_not_equal(daemon_entry(&bus, "imu").data_id, before.data_id);
+        assert_true(is_locked("imu"));
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
 /* --- users and groups --- */
 
 static void as_login_user(void *argument) {
         (void) setgroups(0, NULL);
         (void) setresgid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
         (void) setresuid(LOGIN_USER, LOGIN_USER, LOGIN_USER);
+}
+
+/* Some of it: the first topic, and not the second. The kernel counts all that a user has locked, so
+ * one who has nothing else. */
+static void as_login_user_with_little_locking(void *argument) {
+        const struct rlimit little = {.rlim_cur = 1u << 20, .rlim_max = 1u << 20};
+
+        (void) setrlimit(RLIMIT_MEMLOCK, &little);
+        as_login_user(argument);
+}
+
+static void test_refuses_what_is_above_the_limit_of_locking(void **state) {
+        size_t objects = ipc_objects();
+
+        bus.prepare = as_login_user_with_little_locking;
+        daemon_schema(&bus, "defaults: {lock: yes}\ntopics:\n"
+                            "  imu: {fields: {x: float64}}\n"
+                            "  scan: {fields: {x: \"uint8[1048576]\"}, depth: 2}\n");
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "topic 'scan': cannot lock its 2056 KiB into memory (Cannot allocate "
+                            "memory)");
+        assert_int_equal(ipc_objects(), objects);
+        bus.prepare = NULL;
+        run_once();
 }
 
 static void test_warns_a_system_manager_whose_topics_name_no_owner(void **state) {
@@ -513,6 +611,12 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_warns_once_where_it_may_not_lock, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_locks_the_segments, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_leaves_what_need_not_be_locked, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_where_it_may_not_lock_what_must_be,
+                                                setup, teardown),
+                cmocka_unit_test_setup_teardown(test_refuses_what_is_above_the_limit_of_locking,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(
                         test_warns_a_system_manager_whose_topics_name_no_owner, setup, teardown),
                 cmocka_unit_test_setup_teardown(

@@ -52,17 +52,10 @@ static void expect(const struct command *command, const char *level, const char 
 }
 
 static void test_machine_is_described(void **state) {
-        static const char *const subjects[] = {" kernel: Linux ",
-                                               " wait path: ",
-                                               " SHMMNI: ",
-                                               " SHMALL: ",
-                                               " SHMMAX: ",
-                                               " SEMMNI: ",
-                                               " memlock: ",
-                                               " clock: ",
-                                               " logind: ",
-                                               " system user: ",
-                                               " kernel.shm_rmid_forced: "};
+        static const char *const subjects[] = {
+                " kernel: Linux ", " wait path: ", " SHMMNI: ",      " SHMALL: ",
+                " SHMMAX: ",       " SEMMNI: ",    " memlock: ",     " huge pages: ",
+                " clock: ",        " logind: ",    " system user: ", " kernel.shm_rmid_forced: "};
         struct command command;
         size_t i;
 

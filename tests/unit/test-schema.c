@@ -212,6 +212,91 @@ static void test_wake_is_direct_or_chain(void **state) {
         }
 }
 
+/* A machine whose pool has three huge pages of 2 MiB. */
+static struct schema *load_with_pool(const char *text, struct diagnostics *diagnostics) {
+        struct schema_machine pool = machine;
+        const struct schema_options options = {.user = 0, .machine = &pool};
+        struct schema *schema = NULL;
+
+        pool.huge_page_bytes = 2 << 20;
+        pool.huge_pages_max = 3;
+        assert_int_equal(
+                schema_load_text(&schema, "pool", text, strlen(text), &options, diagnostics), 0);
+        return schema;
+}
+
+static void test_huge_pages_are_no_try_or_yes(void **state) {
+        static const char *const ways[] = {"", ", huge_pages: no", ", huge_pages: try",
+                                           ", huge_pages: yes"};
+        static const enum schema_wish wishes[] = {SCHEMA_NO, SCHEMA_NO, SCHEMA_TRY, SCHEMA_YES};
+        struct diagnostics diagnostics = {0};
+        struct schema *schema;
+        char text[256];
+
+        for (size_t i = 0; i < 4; i++) {
+                (void) snprintf(text, sizeof(text),
+                                "slipring: 1\nbus: b\ntopics:\n"
+                                "  a: {fields: {x: \"uint8[1048576]\"}, depth: 2%s}\n",
+                                ways[i]);
+                schema = load_with_pool(text, &diagnostics);
+                assert_int_equal(diagnostics.count, 0);
+                assert_int_equal(schema->topics[0].huge_pages, wishes[i]);
+                /* What the kernel is asked for does not change, only what it takes. */
+                assert_int_equal(schema->topics[0].segment_bytes, (2 << 20) + 2 * 4096);
+                assert_int_equal(schema->topics[0].huge_page_count, i < 2 ? 0 : 2);
+                assert_int_equal(schema->total_bytes, i < 3 ? (2 << 20) + 2 * 4096 : 4 << 20);
+                schema_free(schema);
+        }
+        diagnostics_clear(&diagnostics);
+}
+
+/* Said, but not refused: where the bus is to run, the pool may be larger. */
+static void test_a_small_pool_is_a_warning(void **state) {
+        static const char text[] =
+                "slipring: 1\nbus: b\ntopics:\n"
+                "  a: {fields: {x: \"uint8[1048576]\"}, depth: 2, huge_pages: yes}\n"
+                "  b: {fields: {x: \"uint8[1048576]\"}, depth: 2, huge_pages: yes}\n"
+                "  c: {fields: {x: \"uint8[1048576]\"}, depth: 2, huge_pages: try}\n";
+        struct diagnostics diagnostics = {0};
+        const struct schema_options options = {.user = 0, .machine = &machine};
+        struct schema *schema;
+
+        schema = load_with_pool(text, &diagnostics);
+        assert_int_equal(diagnostics.count, 1);
+        assert_int_equal(diagnostics.items[0].severity, DIAGNOSTIC_WARNING);
+        assert_int_equal(diagnostics.items[0].line, 3);
+        assert_string_equal(diagnostics.items[0].message,
+                            "'huge_pages: yes' takes 4 huge pages of 2.0 MiB, and the pool of this "
+                            "machine has 3: 'sysctl -w vm.nr_hugepages=4' before the bus starts");
+        schema_free(schema);
+        diagnostics_clear(&diagnostics);
+        /* A kernel without. */
+        assert_int_equal(
+                schema_load_text(&schema, "none", text, strlen(text), &options, &diagnostics), 0);
+        assert_int_equal(diagnostics.count, 1);
+        assert_string_equal(diagnostics.items[0].message,
+                            "topic 'a' has 'huge_pages: yes', and the kernel of this machine has "
+                            "no huge pages");
+        schema_free(schema);
+        diagnostics_clear(&diagnostics);
+}
+
+static void test_lock_is_of_the_topic_or_the_bus(void **state) {
+        struct schema *schema;
+
+        schema = load_good("slipring: 1\nbus: b\ntopics: {a: {fields: {x: int8}}}\n");
+        assert_int_equal(schema->topics[0].lock, SCHEMA_TRY);
+        schema_free(schema);
+        schema = load_good("slipring: 1\nbus: b\ndefaults: {lock: no}\ntopics:\n"
+                           "  a: {fields: {x: int8}}\n"
+                           "  b: {fields: {x: int8}, lock: yes}\n"
+                           "  c: {fields: {x: int8}, lock: try}\n");
+        assert_int_equal(schema->topics[0].lock, SCHEMA_NO);
+        assert_int_equal(schema->topics[1].lock, SCHEMA_YES);
+        assert_int_equal(schema->topics[2].lock, SCHEMA_TRY);
+        schema_free(schema);
+}
+
 /* ceil(rate x history) + 1, exactly: 0.1 and 29.97 are no binary fractions. */
 static void test_history_counts_slots_exactly(void **state) {
         static const struct {
@@ -498,6 +583,8 @@ static void test_machine_limits_are_read(void **state) {
         assert_true(here.segments_max > 0 && here.segments_max < UINT64_MAX);
         assert_true(here.segment_bytes_max > 0);
         assert_true(here.total_bytes_max > 0);
+        /* A power of two, where the kernel has huge pages at all. */
+        assert_int_equal(here.huge_page_bytes & (here.huge_page_bytes - 1), 0);
 }
 
 int main(void) {
@@ -508,6 +595,9 @@ int main(void) {
                 cmocka_unit_test(test_owner_is_who_runs_the_manager),
                 cmocka_unit_test(test_publishers_are_exclusive_or_shared),
                 cmocka_unit_test(test_wake_is_direct_or_chain),
+                cmocka_unit_test(test_huge_pages_are_no_try_or_yes),
+                cmocka_unit_test(test_a_small_pool_is_a_warning),
+                cmocka_unit_test(test_lock_is_of_the_topic_or_the_bus),
                 cmocka_unit_test(test_history_counts_slots_exactly),
                 cmocka_unit_test(test_pins_take_slots_and_a_segment),
                 cmocka_unit_test(test_deadline_is_three_periods_unless_given),
