@@ -64,7 +64,7 @@ static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
 static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
 static const struct slipring_type page_type = WORDS_TYPE(PAGE_BYTES, 3);
 
-#define TOPICS 6
+#define TOPICS 7
 
 static struct topic_spec topic(const char *name, const struct slipring_type *type) {
         return (struct topic_spec){
@@ -84,12 +84,14 @@ static int bus_make(struct bench *bench) {
                 topic(TOPIC_SMALL, &small_type),  topic(TOPIC_CHAIN, &small_type),
                 topic(TOPIC_BACK, &small_type),   topic(TOPIC_LARGE, &large_type),
                 topic(TOPIC_STREAM, &small_type), topic(TOPIC_PAGES, &page_type),
+                topic(TOPIC_HUGE, &large_type),
         };
         struct slipring_error error = {0};
         int r;
 
         specs[1].wake = LAYOUT_WAKE_CHAIN;
         specs[4].depth = specs[5].depth = STREAM_DEPTH;
+        specs[6].huge_pages = LAYOUT_HUGE_PAGES_TRY;
         (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
         r = registry_open(&bench->registry, bench->bus, &error);
         if (r == 0) {
@@ -137,6 +139,20 @@ static bool wanted(const struct bench *bench, const struct measurement *measurem
         return !bench->only || strncmp(measurement->name, bench->only, strlen(bench->only)) == 0;
 }
 
+/* Did the bus get any? */
+static bool have_huge_pages(const struct bench *bench) {
+        const struct layout_entry *entry;
+        size_t i;
+
+        for (i = 0; i < registry_count(bench->registry); i++) {
+                entry = registry_entry(bench->registry, i);
+                if (strcmp(entry->name, TOPIC_HUGE) == 0) {
+                        return entry->page_bytes > 0;
+                }
+        }
+        return false;
+}
+
 static int measure(struct bench *bench, const struct measurement *measurement, int *ret_signal) {
         static struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
         int r = 0;
@@ -146,6 +162,13 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
                 (void) fprintf(stderr,
                                "slipring-bench: %s: left out, two that spin need two "
                                "processors\n",
+                               measurement->name);
+                return 0;
+        }
+        if (measurement->huge && !have_huge_pages(bench)) {
+                (void) fprintf(stderr,
+                               "slipring-bench: %s: left out, the pool of huge pages has too few "
+                               "('sysctl -w vm.nr_hugepages=8')\n",
                                measurement->name);
                 return 0;
         }

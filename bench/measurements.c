@@ -48,6 +48,8 @@ const struct measurement measurements[] = {
          .round = publish_round, .step = observe_step, .payload_bytes = SMALL_BYTES, .peers = 8,
          .observers = 125, .count = 50000, .quick_count = 2000},
         {"publish-1MiB-copied", .floor = PUBLISH_FLOOR, LARGE, COPIES, .contest = WORK_TIGHT},
+        {"publish-1MiB-copied-huge", .floor = "slipring's own in ordinary pages", LARGE, COPIES,
+         .huge = true},
         {"publish-1MiB-loaned", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .contest = WORK_TIGHT},
         {"publish-1MiB-copied-polled", .floor = PUBLISH_FLOOR, LARGE, COPIES, .peers = 1},
         {"publish-1MiB-loaned-polled", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .peers = 1},

@@ -22,8 +22,8 @@ static void copied_ours(struct stage *stage) {
                                                     stage->measurement->payload_bytes, 0) < 0;
 }
 
-static void copied_unobserved(struct stage *stage) {
-        stage->failed |= slipring_publisher_publish(stage->unobserved, stage->payload,
+static void copied_other(struct stage *stage) {
+        stage->failed |= slipring_publisher_publish(stage->other, stage->payload,
                                                     stage->measurement->payload_bytes, 0) < 0;
 }
 
@@ -81,8 +81,8 @@ void publish_round(struct stage *stage, enum side side, struct figures *ret_rows
                 {copied_ours, copied_floor},
                 {loaned_ours, loaned_floor},
         };
-        operation *run = side == FLOOR && stage->measurement->observers
-                                 ? copied_unobserved
+        operation *run = side == FLOOR && stage_floor_topic(stage->measurement)
+                                 ? copied_other
                                  : operations[stage->measurement->loaned][side];
         unsigned i;
 

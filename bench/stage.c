@@ -134,8 +134,12 @@ const char *stage_topic(const struct measurement *measurement) {
         case PAGE_BYTES:
                 return TOPIC_PAGES;
         default:
-                return TOPIC_LARGE;
+                return measurement->huge ? TOPIC_HUGE : TOPIC_LARGE;
         }
+}
+
+const char *stage_floor_topic(const struct measurement *measurement) {
+        return measurement->huge ? TOPIC_LARGE : measurement->observers ? TOPIC_BACK : NULL;
 }
 
 /* --- the driver --- */
@@ -172,8 +176,8 @@ static int drive(struct stage *stage) {
         pin(stage, 0);
         if (open_memory(stage, true) < 0 || open_publisher(stage, stage_topic(measurement)) < 0 ||
             (measurement->back && open_subscriber(stage, TOPIC_BACK) < 0) ||
-            (measurement->observers &&
-             open_publisher_of(stage, &stage->unobserved, TOPIC_BACK) < 0)) {
+            (stage_floor_topic(measurement) &&
+             open_publisher_of(stage, &stage->other, stage_floor_topic(measurement)) < 0)) {
                 return EXIT_SETUP;
         }
         wait_for(&board->ready, measurement->peers);

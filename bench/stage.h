@@ -59,6 +59,7 @@ struct measurement {
         enum work contest;
         bool line;  /* the floor is bare cache lines instead of a ring */
         bool chain; /* subscribers wake each other */
+        bool huge;  /* ours is made of huge pages, and the floor is ours without */
 
         /* The driver's part of a round: fills one struct figures a row. NULL: a contest only. */
         void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
@@ -104,7 +105,7 @@ struct stage {
         unsigned index; /* of a peer */
 
         struct slipring_publisher *publisher;
-        struct slipring_publisher *unobserved; /* of a topic that nobody looks at */
+        struct slipring_publisher *other; /* of a topic of ours that is the floor */
         struct slipring_subscriber *subscriber;
         struct slipring_subscriber **observers;
         uint64_t seen;    /* of the floor's ring that this process reads */
@@ -121,6 +122,7 @@ struct stage {
 #define TOPIC_CHAIN "chain"
 #define TOPIC_BACK "back"
 #define TOPIC_LARGE "large"
+#define TOPIC_HUGE "huge"
 #define TOPIC_STREAM "stream"
 #define TOPIC_PAGES "pages"
 #define SMALL_BYTES 64u
@@ -134,6 +136,9 @@ struct stage {
 
 /* The topic that a measurement's messages go through. */
 const char *stage_topic(const struct measurement *measurement);
+
+/* The topic of ours that it is compared with, NULL where the floor is a bare ring. */
+const char *stage_floor_topic(const struct measurement *measurement);
 
 /* Is the running round over? For peers. */
 bool stage_over(const struct stage *stage);
