@@ -25,6 +25,7 @@ struct contender_options {
 
 struct contender {
         const char *name;
+        const char *version;  /* of its library, or whose it is; NULL: not known */
         const char *note;     /* copies, wake-ups, history, reliability */
         bool alone;           /* publishes without a subscriber */
         bool loses;           /* messages may be lost however few are under way */

@@ -311,11 +311,39 @@ static void report(const struct contest *contest, bool json) {
                 for (i = 0; i < contest->place_count; i++) {
                         place = &contest->board->places[contest->places[i]];
                         report_contender(measurement, contest->options, row,
-                                         contest->names->names[contest->places[i]], place->note,
+                                         contest->names->names[contest->places[i]],
                                          contest->board->places[0].rounds[row],
                                          contest->board->places[1].rounds[row], place->rounds[row],
                                          json);
                 }
+        }
+}
+
+/* --- the board --- */
+
+static int open_board(struct contest *contest) {
+        struct contest_board *board;
+
+        contest->board_fd = memfd_create("slipring-bench", MFD_CLOEXEC);
+        if (contest->board_fd < 0 ||
+            ftruncate(contest->board_fd, (off_t) sizeof(*contest->board)) < 0) {
+                return -errno;
+        }
+        board = mmap(NULL, sizeof(*board), PROT_READ | PROT_WRITE, MAP_SHARED, contest->board_fd,
+                     0);
+        if (board == MAP_FAILED) {
+                return -errno;
+        }
+        contest->board = board;
+        return 0;
+}
+
+static void close_board(struct contest *contest) {
+        if (contest->board) {
+                (void) munmap(contest->board, sizeof(*contest->board));
+        }
+        if (contest->board_fd >= 0) {
+                (void) close(contest->board_fd);
         }
 }
 
@@ -332,6 +360,27 @@ static int find_contender(const char *name) {
                 return -ENOENT;
         }
         return run_once(&contest, 0, "able") == 0 ? 0 : -EOPNOTSUPP;
+}
+
+/* What @name says of itself goes behind the names. */
+static int ask_about(struct contest_names *names, const char *name) {
+        struct contest contest = {.names = names, .board_fd = -1};
+        unsigned place = names->count;
+        int r;
+
+        (void) snprintf(names->names[place], sizeof(names->names[place]), "%s", name);
+        r = open_board(&contest);
+        if (r == 0) {
+                r = run_once(&contest, place, "about") == 0 ? 0 : -ECHILD;
+        }
+        if (r == 0) {
+                memcpy(names->versions[place], contest.board->places[place].version,
+                       sizeof(names->versions[place]));
+                memcpy(names->notes[place], contest.board->places[place].note,
+                       sizeof(names->notes[place]));
+        }
+        close_board(&contest);
+        return r;
 }
 
 static int add_name(struct contest_names *names, const char *name, size_t length, bool must) {
@@ -353,8 +402,9 @@ static int add_name(struct contest_names *names, const char *name, size_t length
                                must ? "" : "; left out");
                 return must ? r : 0;
         }
-        memcpy(names->names[names->count++], text, sizeof(text));
-        return 0;
+        r = ask_about(names, text);
+        names->count += r == 0;
+        return r;
 }
 
 int contest_choose(struct contest_names *ret_names, const char *list) {
@@ -418,17 +468,6 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         }
 }
 
-static int open_board(struct contest *contest) {
-        contest->board_fd = memfd_create("slipring-bench", MFD_CLOEXEC);
-        if (contest->board_fd < 0 ||
-            ftruncate(contest->board_fd, (off_t) sizeof(*contest->board)) < 0) {
-                return -errno;
-        }
-        contest->board = mmap(NULL, sizeof(*contest->board), PROT_READ | PROT_WRITE, MAP_SHARED,
-                              contest->board_fd, 0);
-        return contest->board == MAP_FAILED ? -errno : 0;
-}
-
 static int hold(struct contest *contest, bool json, int *ret_signal) {
         char scratch[sizeof(contest->board->options.scratch)];
         struct floor *ring = NULL;
@@ -483,10 +522,7 @@ int contest_run(const struct measurement *measurement,
         r = open_board(&contest);
         if (r == 0) {
                 r = hold(&contest, json, ret_signal);
-                (void) munmap(contest.board, sizeof(*contest.board));
         }
-        if (contest.board_fd >= 0) {
-                (void) close(contest.board_fd);
-        }
+        close_board(&contest);
         return r;
 }

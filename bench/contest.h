@@ -14,6 +14,8 @@
 #include "bench/stage.h"
 
 #define CONTENDERS_MAX 12u
+#define CONTENDER_VERSION_MAX 32u
+#define CONTENDER_NOTE_MAX 256u
 #define BOARD_FD 3
 
 /* One contender's place. */
@@ -24,7 +26,7 @@ struct contest_place {
         _Atomic uint32_t got;               /* subscribers, times messages, this round */
         _Atomic uint64_t wrong;             /* messages with other content than was sent */
         _Atomic uint64_t lost;              /* messages that never came */
-        char note[256];
+        char version[CONTENDER_VERSION_MAX], note[CONTENDER_NOTE_MAX]; /* a worker's, if asked */
         struct receipt receipts[PEERS_MAX];
         struct figures rounds[ROWS_MAX][ROUNDS_MAX];
 };
@@ -39,9 +41,11 @@ struct contest_board {
         struct contest_place places[CONTENDERS_MAX];
 };
 
-/* Who takes part: slipring, the floor, then others. */
+/* Who takes part: slipring, the floor, then others; and what they say of themselves. */
 struct contest_names {
         char names[CONTENDERS_MAX][16];
+        char versions[CONTENDERS_MAX][CONTENDER_VERSION_MAX];
+        char notes[CONTENDERS_MAX][CONTENDER_NOTE_MAX];
         unsigned count;
 };
 
@@ -51,8 +55,8 @@ struct contest_names {
  * @list:       names separated by commas besides slipring and the floor, "" for none, or NULL for
  *              all that are built and can run here; others are named on standard error
  *
- * Return: 0, -ENOENT if one of @list, slipring or the floor is not built, -EINVAL for a name that
- *         cannot be one.
+ * Return: 0, -ENOENT if one of @list, slipring or the floor is not built, -EOPNOTSUPP if it cannot
+ *         run here, -EINVAL for a name that cannot be one, or another negative errno.
  */
 int contest_choose(struct contest_names *ret_names, const char *list);
 

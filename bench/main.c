@@ -64,7 +64,13 @@ static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
 static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
 static const struct slipring_type page_type = WORDS_TYPE(PAGE_BYTES, 3);
 
-#define TOPICS 7
+#define TYPE(bytes, number) WORDS_TYPE(bytes, number),
+static const struct slipring_type sized_types[] = {SIZED_TOPICS(TYPE)};
+#define NAME(bytes, number) "sized" #bytes,
+static const char *const sized_topics[] = {SIZED_TOPICS(NAME)};
+
+#define SIZED (sizeof(sized_types) / sizeof(*sized_types))
+#define TOPICS (7 + SIZED)
 
 static struct topic_spec topic(const char *name, const struct slipring_type *type) {
         return (struct topic_spec){
@@ -87,8 +93,12 @@ static int bus_make(struct bench *bench) {
                 topic(TOPIC_HUGE, &large_type),
         };
         struct slipring_error error = {0};
+        size_t i;
         int r;
 
+        for (i = 0; i < SIZED; i++) {
+                specs[TOPICS - SIZED + i] = topic(sized_topics[i], &sized_types[i]);
+        }
         specs[1].wake = LAYOUT_WAKE_CHAIN;
         specs[4].depth = specs[5].depth = STREAM_DEPTH;
         specs[6].huge_pages = LAYOUT_HUGE_PAGES_TRY;
@@ -201,7 +211,7 @@ static int run(struct bench *bench, int *ret_signal) {
 
         r = bus_make(bench);
         if (r == 0) {
-                report_machine(&bench->stage, bench->json);
+                report_machine(&bench->stage, &bench->names, bench->json);
         }
         for (i = 0; i < measurement_count && r == 0; i++) {
                 if (wanted(bench, &measurements[i])) {
@@ -320,11 +330,28 @@ static int parse(struct bench *bench, int argc, char **argv) {
         return listed ? 0 : -1;
 }
 
+/* The words of the command line; of a program's absolute path, which tells about somebody's
+ * machine, the last part. */
+static void join(char *text, size_t size, int argc, char **argv) {
+        const char *name = argv[0][0] == '/' ? strrchr(argv[0], '/') + 1 : argv[0];
+        size_t length = 0;
+        int i;
+
+        for (i = 0; i < argc && length < size; i++) {
+                length += (size_t) snprintf(text + length, size - length, "%s%s", i ? " " : "",
+                                            i ? argv[i] : name);
+        }
+}
+
 int main(int argc, char **argv) {
         struct bench bench = {.stage = {.pin = true}};
         int r, signal_number = 0;
+        char command[512] = "";
         sigset_t signals;
 
+        /* Before getopt_long(3) moves them. */
+        join(command, sizeof(command), argc, argv);
+        bench.stage.command = command;
         r = parse(&bench, argc, argv);
         if (r >= 0) {
                 return r;

@@ -26,6 +26,21 @@
         .floor = "the bare ring, one message at a time", .contest = WORK_STREAM, .polled = true,   \
         .peers = 1
 
+/* One message each ms, copied in and out, to one subscriber that polls: short rounds, of which
+ * there are many. */
+#define SIZED(bytes)                                                                               \
+        {"call", "delivery"}, .floor = "the bare ring", .contest = WORK_PACED, .polled = true,     \
+                              .payload_bytes = (bytes), .peers = 1, .period_ms = 1, .count = 200,  \
+                              .quick_count = 20
+
+/* Between those with more messages a round, for the curve. */
+#define FANOUT(subscribers)                                                                        \
+        {"call", "delivery", "last"}, WAKE, .peers = (subscribers), .period_ms = 2, .count = 100,  \
+                                            .quick_count = 15
+#define FANOUT_CHAIN(subscribers)                                                                  \
+        {"call", "delivery", "last"}, CHAIN, .peers = (subscribers), .period_ms = 2, .count = 100, \
+                                             .quick_count = 15
+
 /* The others have no such thing: their rows are those without. */
 #define CHAIN                                                                                      \
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
@@ -104,6 +119,14 @@ const struct measurement measurements[] = {
          .quick_count = 20000},
         {"throughput-4KiB", STREAM, .payload_bytes = PAGE_BYTES, .count = 50000,
          .quick_count = 5000},
+        {"size-64B", SIZED(SMALL_BYTES)},
+        {"size-256B", SIZED(256)},
+        {"size-1KiB", SIZED(1024)},
+        {"size-4KiB", SIZED(PAGE_BYTES)},
+        {"size-16KiB", SIZED(16384)},
+        {"size-64KiB", SIZED(65536)},
+        {"size-256KiB", SIZED(262144)},
+        {"size-1MiB", SIZED(LARGE_BYTES)},
         {"fanout-1",
          {"call", "delivery"},
          WAKE,
@@ -111,6 +134,9 @@ const struct measurement measurements[] = {
          .period_ms = 2,
          .count = 250,
          .quick_count = 20},
+        {"fanout-2", FANOUT(2)},
+        {"fanout-4", FANOUT(4)},
+        {"fanout-4-chain", FANOUT_CHAIN(4)},
         {"fanout-8",
          {"call", "delivery", "last"},
          WAKE,
@@ -125,6 +151,10 @@ const struct measurement measurements[] = {
          .period_ms = 2,
          .count = 250,
          .quick_count = 20},
+        {"fanout-16", FANOUT(16)},
+        {"fanout-16-chain", FANOUT_CHAIN(16)},
+        {"fanout-32", FANOUT(32)},
+        {"fanout-32-chain", FANOUT_CHAIN(32)},
         {"fanout-64",
          {"call", "delivery", "last"},
          WAKE,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <time.h>
 
 #include "bench/report.h"
 
@@ -11,24 +12,30 @@
 #define OPTIMISED false
 #endif
 
-/* The rest of the first line of a file that begins with @key, or "unknown". */
-static const char *first_line(const char *path, const char *key, char *text, size_t size) {
-        FILE *file = fopen(path, "re");
-        bool found = false;
+#define TEXT_MAX 256
 
-        while (file && !found && fgets(text, (int) size, file)) {
-                found = strncmp(text, key, strlen(key)) == 0;
+struct machine {
+        char cpu[TEXT_MAX], system[TEXT_MAX], clock[TEXT_MAX], governor[TEXT_MAX], date[16];
+        struct utsname name;
+};
+
+/* What follows @key in the first line that begins so, without quotes. Not found: @text stays. */
+static void first_line(const char *path, const char *key, char text[TEXT_MAX]) {
+        FILE *file = fopen(path, "re");
+        char line[TEXT_MAX], *value;
+
+        while (file && fgets(line, sizeof(line), file)) {
+                if (strncmp(line, key, strlen(key)) == 0) {
+                        value = line + strlen(key);
+                        value += strspn(value, " \t:\"");
+                        value[strcspn(value, "\"\n")] = 0;
+                        (void) snprintf(text, TEXT_MAX, "%s", value);
+                        break;
+                }
         }
         if (file) {
                 (void) fclose(file);
         }
-        if (!found) {
-                return "unknown";
-        }
-        text += strlen(key);
-        text += strspn(text, " \t:");
-        text[strcspn(text, "\n")] = 0;
-        return text;
 }
 
 static double load(void) {
@@ -37,7 +44,7 @@ static double load(void) {
         return getloadavg(&average, 1) == 1 ? average : 0;
 }
 
-static void json_string(const char *key, const char *text) {
+static void json_text(const char *key, const char *text) {
         (void) printf("\"%s\": \"", key);
         for (; *text; text++) {
                 if (*text == '"' || *text == '\\') {
@@ -46,45 +53,121 @@ static void json_string(const char *key, const char *text) {
                         (void) putchar(*text);
                 }
         }
-        (void) printf("\", ");
+        (void) putchar('"');
 }
 
-void report_machine(const struct stage_options *options, bool json) {
-        char model[256], clock[64];
-        const char *cpu = first_line("/proc/cpuinfo", "model name", model, sizeof(model));
-        const char *source =
-                first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", "",
-                           clock, sizeof(clock));
-        struct utsname name = {0};
+static void json_string(const char *key, const char *text) {
+        json_text(key, text);
+        (void) printf(", ");
+}
 
-        (void) uname(&name);
-        if (json) {
-                (void) printf("{\"kind\": \"machine\", ");
-                json_string("cpu", cpu);
-                json_string("kernel", name.release);
-                json_string("architecture", name.machine);
-                json_string("clock", source);
-                json_string("compiler", __VERSION__);
-                json_string("slipring", BENCH_VERSION);
-                (void) printf("\"optimised\": %s, \"cpus\": %u, \"pinned\": %s, \"rounds\": %u, "
-                              "\"load\": %.2f}\n",
-                              OPTIMISED ? "true" : "false", options->cpu_count,
-                              options->pin ? "true" : "false", options->rounds, load());
-                return;
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+static void json_machine(const struct stage_options *options,
+                         const struct contest_names *names,
+                         const struct machine *machine) {
+        unsigned i;
+
+        (void) printf("{\"kind\": \"machine\", ");
+        json_string("cpu", machine->cpu);
+        json_string("system", machine->system);
+        json_string("kernel", machine->name.release);
+        json_string("architecture", machine->name.machine);
+        json_string("clock", machine->clock);
+        json_string("governor", machine->governor);
+        json_string("compiler", COMPILER);
+        json_string("slipring", BENCH_VERSION);
+        json_string("command", options->command);
+        json_string("date", machine->date);
+        (void) printf("\"optimised\": %s, \"cpus\": %u, \"pinned\": %s, \"rounds\": %u, "
+                      "\"load\": %.2f}\n",
+                      OPTIMISED ? "true" : "false", options->cpu_count,
+                      options->pin ? "true" : "false", options->rounds, load());
+        for (i = 0; i < names->count; i++) {
+                (void) printf("{\"kind\": \"peer\", ");
+                json_string("contender", names->names[i]);
+                json_string("version", names->versions[i]);
+                json_text("note", names->notes[i]);
+                (void) printf("}\n");
         }
-        (void) printf("slipring %s, compiler %s%s\n%s, %u processors, Linux %s %s, clock %s\n",
-                      BENCH_VERSION, __VERSION__, OPTIMISED ? "" : ", NOT OPTIMISED", cpu,
-                      options->cpu_count, name.release, name.machine, source);
-        (void) printf("%s, load %.2f, medians of %u rounds (max: of all)\n\n",
+}
+
+static void table_machine(const struct stage_options *options,
+                          const struct contest_names *names,
+                          const struct machine *machine) {
+        unsigned i;
+
+        (void) printf("slipring %s, compiler %s%s, %s\n", BENCH_VERSION, COMPILER,
+                      OPTIMISED ? "" : ", NOT OPTIMISED", machine->system);
+        (void) printf("%s, %u processors, governor %s, Linux %s %s, clock %s\n", machine->cpu,
+                      options->cpu_count, machine->governor, machine->name.release,
+                      machine->name.machine, machine->clock);
+        (void) printf("%s, load %.2f, medians of %u rounds (max: of all)\n",
                       options->pin ? "pinned" : "not pinned", load(), options->rounds);
-        (void) printf("%-28s %31s   %31s   %23s\n%-28s", "", "slipring", "bare floor", "ratio", "");
+        for (i = 0; i < names->count; i++) {
+                (void) printf("%s%s %s", i ? ", " : "", names->names[i], names->versions[i]);
+        }
+        (void) printf("\n\n%-28s %31s   %31s   %23s\n%-28s", "", "slipring", "bare floor", "ratio",
+                      "");
         (void) printf(" %7s %7s %7s %7s   %7s %7s %7s %7s   %7s %7s %7s\n", "p50", "p99", "p99.9",
                       "max", "p50", "p99", "p99.9", "max", "p50", "p99", "p99.9");
 }
 
+void report_machine(const struct stage_options *options,
+                    const struct contest_names *names,
+                    bool json) {
+        struct machine machine = {
+                .cpu = "unknown", .system = "unknown", .clock = "unknown", .governor = "unknown"};
+        time_t now = time(NULL);
+        struct tm utc;
+
+        first_line("/proc/cpuinfo", "model name", machine.cpu);
+        first_line("/etc/os-release", "PRETTY_NAME=", machine.system);
+        first_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", "",
+                   machine.clock);
+        first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "", machine.governor);
+        (void) uname(&machine.name);
+        (void) strftime(machine.date, sizeof(machine.date), "%Y-%m-%d", gmtime_r(&now, &utc));
+        if (json) {
+                json_machine(options, names, &machine);
+        } else {
+                table_machine(options, names, &machine);
+        }
+}
+
+/* Four digits, or all that stand before the point. */
+static void json_number(const char *before, double value) {
+        (void) printf(value < 1e4 ? "%s%.4g" : "%s%.0f", before, value);
+}
+
 static void json_figures(const char *key, const struct figures *figures, const char *end) {
-        (void) printf("\"%s\": {\"p50\": %.4g, \"p99\": %.4g, \"p99.9\": %.4g, \"max\": %.4g}%s",
-                      key, figures->p50, figures->p99, figures->p999, figures->max, end);
+        (void) printf("\"%s\": ", key);
+        json_number("{\"p50\": ", figures->p50);
+        json_number(", \"p99\": ", figures->p99);
+        json_number(", \"p99.9\": ", figures->p999);
+        json_number(", \"max\": ", figures->max);
+        (void) printf("}%s", end);
+}
+
+/* [percentile, ns] for each point that the values can tell. */
+static void json_curve(const char *key, const struct figures *figures, const char *end) {
+        const char *separator = "";
+        unsigned i;
+
+        (void) printf("\"%s\": [", key);
+        for (i = 0; i < CURVE_POINTS; i++) {
+                if (curve_has(figures->values, i)) {
+                        (void) printf("%s[%g", separator, curve_points[i] / 100.0);
+                        json_number(",", figures->curve[i]);
+                        (void) putchar(']');
+                        separator = ", ";
+                }
+        }
+        (void) printf("]%s", end);
 }
 
 static void table_time(double ns) {
@@ -135,15 +218,16 @@ void report_rows(const struct measurement *measurement,
                               stage_count(measurement, options), load());
                 json_figures("ours", &ours, ", ");
                 json_figures("floor", &floor, ", ");
-                json_figures("ratio", &ratio, "}\n");
+                json_figures("ratio", &ratio, ", ");
+                json_curve("ours_curve", &ours, ", ");
+                json_curve("floor_curve", &floor, "}\n");
         }
 }
 
 void report_contender(const struct measurement *measurement,
                       const struct stage_options *options,
                       unsigned row,
-                      const char *contender,
-                      const char *note,
+                      const char *who,
                       const struct figures *ours,
                       const struct figures *floor,
                       const struct figures *its,
@@ -157,7 +241,7 @@ void report_contender(const struct measurement *measurement,
                         measurement->rows[row] ? "-" : "",
                         measurement->rows[row] ? measurement->rows[row] : "");
         if (!json) {
-                (void) printf("  %-26s %-10s", name, contender);
+                (void) printf("  %-26s %-10s", name, who);
                 table_figures(&median);
                 (void) printf(" p50 %6.2f of ours, %6.2f of the floor's; p99 %6.2f, %6.2f\n",
                               to_ours.p50, to_floor.p50, to_ours.p99, to_floor.p99);
@@ -165,12 +249,12 @@ void report_contender(const struct measurement *measurement,
         }
         (void) printf("{\"kind\": \"contender\", ");
         json_string("name", name);
-        json_string("contender", contender);
-        json_string("note", note);
+        json_string("contender", who);
         json_string("unit", "ns");
         (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds,
                       stage_count(measurement, options), load());
         json_figures("figures", &median, ", ");
         json_figures("to_ours", &to_ours, ", ");
-        json_figures("to_floor", &to_floor, "}\n");
+        json_figures("to_floor", &to_floor, ", ");
+        json_curve("curve", &median, "}\n");
 }

@@ -1,10 +1,14 @@
 #ifndef SLIPRING_BENCH_REPORT_H
 #define SLIPRING_BENCH_REPORT_H
 
+#include "bench/contest.h"
 #include "bench/stage.h"
 
-/* What all is measured on: one JSON line, or the lines above the table. */
-void report_machine(const struct stage_options *options, bool json);
+/* What all is measured on, and beside whom: a JSON line of the machine and one of each of @names,
+ * or the lines above the table. */
+void report_machine(const struct stage_options *options,
+                    const struct contest_names *names,
+                    bool json);
 
 /* The rows of one measurement. */
 void report_rows(const struct measurement *measurement,
@@ -16,8 +20,7 @@ void report_rows(const struct measurement *measurement,
 void report_contender(const struct measurement *measurement,
                       const struct stage_options *options,
                       unsigned row,
-                      const char *contender,
-                      const char *note,
+                      const char *who,
                       const struct figures *ours,
                       const struct figures *floor,
                       const struct figures *its,

@@ -126,16 +126,21 @@ static void pin(const struct stage *stage, unsigned index) {
 }
 
 const char *stage_topic(const struct measurement *measurement) {
-        bool stream = measurement->contest == WORK_STREAM;
+#define CASE(bytes, number)                                                                        \
+        case (bytes):                                                                              \
+                return "sized" #bytes;
 
+        if (measurement->contest == WORK_STREAM) {
+                return measurement->payload_bytes == SMALL_BYTES ? TOPIC_STREAM : TOPIC_PAGES;
+        }
         switch (measurement->payload_bytes) {
         case SMALL_BYTES:
-                return stream ? TOPIC_STREAM : measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
-        case PAGE_BYTES:
-                return TOPIC_PAGES;
+                return measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
+                SIZED_TOPICS(CASE)
         default:
                 return measurement->huge ? TOPIC_HUGE : TOPIC_LARGE;
         }
+#undef CASE
 }
 
 const char *stage_floor_topic(const struct measurement *measurement) {

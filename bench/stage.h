@@ -88,6 +88,7 @@ struct board {
 
 struct stage_options {
         const char *bus;
+        const char *command; /* what was typed */
         unsigned rounds;
         bool quick;
         bool pin;
@@ -125,6 +126,8 @@ struct stage {
 #define TOPIC_HUGE "huge"
 #define TOPIC_STREAM "stream"
 #define TOPIC_PAGES "pages"
+/* And those that only the sweep over payload sizes uses: bytes, number of the type. */
+#define SIZED_TOPICS(X) X(256, 4) X(1024, 5) X(4096, 6) X(16384, 7) X(65536, 8) X(262144, 9)
 #define SMALL_BYTES 64u
 #define PAGE_BYTES 4096u
 #define LARGE_BYTES (1u << 20)

@@ -1,6 +1,7 @@
 /*
- * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can. The board is
- * open as file descriptor BOARD_FD. And without a board: worker PLACE able | serves | serve.
+ * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can | about. The
+ * board is open as file descriptor BOARD_FD. And without a board: worker PLACE able | serves |
+ * serve.
  */
 
 #include <errno.h>
@@ -417,14 +418,16 @@ static int perform(struct worker *worker, bool publisher) {
                                strerror(-r));
                 return r;
         }
-        if (publisher) {
-                (void) snprintf(worker->place->note, sizeof(worker->place->note), "%s",
-                                contender.note);
-        }
         atomic_fetch_add_explicit(&worker->place->ready, 1, memory_order_release);
         r = publisher ? run_publisher(worker) : run_subscriber(worker);
         contender.close(worker->end);
         return r;
+}
+
+static void tell(struct contest_place *place) {
+        (void) snprintf(place->version, sizeof(place->version), "%s",
+                        contender.version ? contender.version : "unknown");
+        (void) snprintf(place->note, sizeof(place->note), "%s", contender.note);
 }
 
 /* Can it do this work? */
@@ -468,6 +471,10 @@ int main(int argc, char **argv) {
         worker.options.index = argc > 3 ? (unsigned) strtoul(argv[3], NULL, 10) % PEERS_MAX : 0;
         if (strcmp(argv[2], "can") == 0) {
                 return can(&worker) ? 0 : 1;
+        }
+        if (strcmp(argv[2], "about") == 0) {
+                tell(worker.place);
+                return 0;
         }
         if (strcmp(argv[2], "clean") == 0) {
                 if (contender.clean) {

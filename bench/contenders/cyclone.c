@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/contender.h"
+#include "bench/stage.h"
 #include "words.h"
 
 #define OPEN_MS 10000
@@ -30,16 +31,20 @@ static void close_end(void *data) {
 }
 
 static const dds_topic_descriptor_t *type_of(uint32_t payload_bytes) {
+#define CASE(bytes, number)                                                                        \
+        case sizeof(bench_Words##bytes):                                                           \
+                return &bench_Words##bytes##_desc;
+
         switch (payload_bytes) {
         case sizeof(bench_Words):
                 return &bench_Words_desc;
-        case sizeof(bench_Page):
-                return &bench_Page_desc;
+                SIZED_TOPICS(CASE)
         case sizeof(bench_Large):
                 return &bench_Large_desc;
         default:
                 return NULL;
         }
+#undef CASE
 }
 
 static dds_qos_t *reliable(const struct contender_options *options) {
@@ -166,6 +171,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "cyclone",
+        .version = CONTENDER_VERSION,
         .note = "Cyclone DDS over UDP, as it comes: serialised, into the kernel, into a helper "
                 "thread's "
                 "buffer, deserialised; reliable, 8 samples kept",

@@ -110,6 +110,7 @@ static int give_back(void *data, const void *payload) {
 
 const struct contender contender = {
         .name = "floor",
+        .version = "of this benchmark",
         .note = "bare ring and bare futex: one copy in, one out; a system call a message unless "
                 "all "
                 "poll; takes the newest; checks nothing",

@@ -199,6 +199,7 @@ static int borrow(void *data, const void **ret_payload) {
 
 const struct contender contender = {
         .name = "iceoryx",
+        .version = CONTENDER_VERSION,
         .note = "iceoryx with RouDi: one copy into a loaned chunk, one out; a semaphore a "
                 "subscriber; "
                 "256 chunks are queued for a slow subscriber, then the oldest is dropped",

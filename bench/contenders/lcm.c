@@ -99,6 +99,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "lcm",
+        .version = CONTENDER_VERSION,
         .note = "LCM, UDP multicast: one copy into the kernel, one to each subscriber's helper "
                 "thread, "
                 "one to its handler, one more by the handler; 30 messages are queued, more are "

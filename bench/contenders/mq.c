@@ -120,6 +120,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "mq",
+        .version = "of the kernel",
         .note = "POSIX queues: a system call and a copy into the kernel a subscriber, one out; "
                 "queue of 8; a full queue blocks the publisher",
         .payload_max = 8192, /* fs.mqueue.msgsize_max */

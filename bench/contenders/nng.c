@@ -176,6 +176,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "nng",
+        .version = CONTENDER_VERSION,
         .note = "nng, pub and sub over ipc: a copy into a message, a stream socket a subscriber, "
                 "one "
                 "copy out; several helper threads on each side; 16 messages are queued for a slow "

@@ -139,6 +139,7 @@ static int give_back(void *data, const void *payload) {
 
 const struct contender contender = {
         .name = "slipring",
+        .version = CONTENDER_VERSION,
         .note = "one copy in, one out; one system call if somebody sleeps; 8 samples of history; "
                 "a subscriber that lags counts what it missed",
         .alone = true,

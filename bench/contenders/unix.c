@@ -132,6 +132,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "unix",
+        .version = "of the kernel",
         .note = "datagram sockets: a system call and a copy into the kernel a subscriber, one out; "
                 "queue of net.unix.max_dgram_qlen; a full queue blocks the publisher",
         /* A larger one does not fit a socket's buffer. */

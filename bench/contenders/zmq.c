@@ -154,6 +154,7 @@ static int wait_take(void *data, void *buffer) {
 
 const struct contender contender = {
         .name = "zmq",
+        .version = CONTENDER_VERSION,
         .note = "ZeroMQ, XPUB and SUB over ipc: a copy into a message, a stream socket a "
                 "subscriber, "
                 "one copy out; a helper thread on each side; 1,000 messages are queued for a slow "
