@@ -63,7 +63,9 @@ int contest_choose(struct contest_names *ret_names, const char *list);
 /*
  * contest_run() - the same work by all of @names, in turns
  *
- * Return: 0, -EBADMSG if a message was wrong or lost, -ETIMEDOUT if a process hangs, else as
+ * Who delivers a wrong message or loses one is left out, by name, and the others do it once more.
+ *
+ * Return: 0, -EBADMSG if slipring or the floor did that, -ETIMEDOUT if a process hangs, else as
  *         stage_run().
  */
 int contest_run(const struct measurement *measurement,

@@ -258,3 +258,21 @@ void report_contender(const struct measurement *measurement,
         json_figures("to_floor", &to_floor, ", ");
         json_curve("curve", &median, "}\n");
 }
+
+void report_left_out(const struct measurement *measurement,
+                     const char *who,
+                     uint64_t wrong,
+                     uint64_t lost,
+                     bool json) {
+        if (!json) {
+                (void) printf("  %-26s %-10s left out: %llu messages wrong, %llu lost\n",
+                              measurement->name, who, (unsigned long long) wrong,
+                              (unsigned long long) lost);
+                return;
+        }
+        (void) printf("{\"kind\": \"left-out\", ");
+        json_string("name", measurement->name);
+        json_string("contender", who);
+        (void) printf("\"wrong\": %llu, \"lost\": %llu}\n", (unsigned long long) wrong,
+                      (unsigned long long) lost);
+}

@@ -26,4 +26,11 @@ void report_contender(const struct measurement *measurement,
                       const struct figures *its,
                       bool json);
 
+/* Why one contender has no rows. */
+void report_left_out(const struct measurement *measurement,
+                     const char *who,
+                     uint64_t wrong,
+                     uint64_t lost,
+                     bool json);
+
 #endif
