@@ -308,7 +308,7 @@ An empty cell: it does not take messages of that size.
 
 - All do the same work: the content of every message is checked by every subscriber, and one that is wrong or lost ends
   that contender's part without figures.
-- All come as Debian packages them, with their own defaults but for what the work asks for (`bench/README.md`).
+- All come as the system packages them, with their own defaults but for what the work asks for (`bench/README.md`).
 - Who can write in place and read in place does, where a row says so, and so does slipring; others take no part there.
 - Every subscriber that sleeps does so for at most 100 ms at a time, so all pay for a timer, the floor too. In the
   comparison in one process the floor does not.

@@ -19,7 +19,9 @@ struct machine {
         struct utsname name;
 };
 
-/* What follows @key in the first line that begins so, without quotes. Not found: @text stays. */
+/* What follows @key in the first line that begins so, without quotes. Not found, or nothing: @text
+ * stays.
+ */
 static void first_line(const char *path, const char *key, char text[TEXT_MAX]) {
         FILE *file = fopen(path, "re");
         char line[TEXT_MAX], *value;
@@ -29,7 +31,9 @@ static void first_line(const char *path, const char *key, char text[TEXT_MAX]) {
                         value = line + strlen(key);
                         value += strspn(value, " \t:\"");
                         value[strcspn(value, "\"\n")] = 0;
-                        (void) snprintf(text, TEXT_MAX, "%s", value);
+                        if (*value) {
+                                (void) snprintf(text, TEXT_MAX, "%s", value);
+                        }
                         break;
                 }
         }
