@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct contender_options {
         char bus[64];     /* slipring's */
         char scratch[64]; /* a directory, and unique as a name */
@@ -61,5 +65,9 @@ struct contender {
 };
 
 extern const struct contender contender;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -20,8 +20,8 @@
 #endif
 
 /* Ours and the floor first: all others are compared with these two. */
-static const char *const known[] = {"slipring", "floor", "unix", "mq", "iceoryx",
-                                    "cyclone",  "zmq",   "nng",  "lcm"};
+static const char *const known[] = {"slipring", "floor",   "unix", "mq",  "iceoryx",
+                                    "cyclone",  "fastdds", "zmq",  "nng", "lcm"};
 #define REFERENCES 2u
 
 /* A daemon has noticed by then whom we killed: RouDi after 1.5 s; before, it aborts on the first of

@@ -58,7 +58,7 @@ static bool able(void) {
 
 /* RouDi as it comes. */
 static void serve(void) {
-        (void) execlp("iox-roudi", "iox-roudi", "-l", "error", "-k", "1", (char *) NULL);
+        (void) execlp("iox-roudi", "iox-roudi", "-l", "off", "-k", "1", (char *) NULL);
 }
 
 static struct end *end_new(const struct contender_options *options, const char *role) {
@@ -69,6 +69,7 @@ static struct end *end_new(const struct contender_options *options, const char *
                 end->payload_bytes = options->payload_bytes;
                 (void) snprintf(name, sizeof(name), "%s-%s-%u", unique(options), role,
                                 options->index);
+                iox_set_loglevel(Iceoryx_LogLevel_Off);
                 /* Waits for RouDi. */
                 iox_runtime_init(name);
         }
