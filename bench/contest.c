@@ -170,6 +170,8 @@ static int open_daemons(struct contest *contest) {
                 if (run_once(contest, contest->places[i], "serves") == 0) {
                         r = add(contest, contest->places[i], "serve", 0);
                         contest->daemons += r == 0;
+                        contest->board->places[contest->places[i]].pids[PEERS_MAX + 1] =
+                                r == 0 ? contest->pids[contest->pid_count - 1] : 0;
                 }
         }
         return r;

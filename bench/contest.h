@@ -21,6 +21,7 @@ struct contest_place {
         alignas(64) _Atomic uint32_t round; /* the driver's: number of the round to run; a futex */
         _Atomic uint32_t ended;             /* the publisher's: number of the last that it ended */
         _Atomic uint32_t ready, left;       /* processes; left: times rounds */
+        pid_t pids[PEERS_MAX + 2];          /* subscribers once they are ready, publisher, daemon */
         _Atomic uint32_t got;               /* subscribers, times messages, this round */
         _Atomic uint64_t wrong;             /* messages with other content than was sent */
         _Atomic uint64_t lost;              /* messages that never came */

@@ -64,7 +64,8 @@ static const struct slipring_type small_type = WORDS_TYPE(SMALL_BYTES, 1);
 static const struct slipring_type large_type = WORDS_TYPE(LARGE_BYTES, 2);
 static const struct slipring_type page_type = WORDS_TYPE(PAGE_BYTES, 3);
 
-#define TOPICS 6
+#define TOPICS_NAMED 6
+#define TOPICS (TOPICS_NAMED + TOPICS_MANY)
 
 static struct topic_spec topic(const char *name, const struct slipring_type *type) {
         return (struct topic_spec){
@@ -86,8 +87,14 @@ static int bus_make(struct bench *bench) {
                 topic(TOPIC_STREAM, &small_type), topic(TOPIC_PAGES, &page_type),
         };
         struct slipring_error error = {0};
+        char names[TOPICS_MANY][sizeof(TOPIC_MANY "00")];
+        unsigned i;
         int r;
 
+        for (i = 0; i < TOPICS_MANY; i++) {
+                (void) snprintf(names[i], sizeof(names[i]), TOPIC_MANY "%02u", i % 100);
+                specs[TOPICS_NAMED + i] = topic(names[i], &small_type);
+        }
         specs[1].wake = LAYOUT_WAKE_CHAIN;
         specs[4].depth = specs[5].depth = STREAM_DEPTH;
         (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
@@ -146,6 +153,12 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
                 (void) fprintf(stderr,
                                "slipring-bench: %s: left out, two that spin need two "
                                "processors\n",
+                               measurement->name);
+                return 0;
+        }
+        if (measurement->bare && !many_bare_works()) {
+                (void) fprintf(stderr,
+                               "slipring-bench: %s: left out, futex_waitv(2) needs Linux 5.16\n",
                                measurement->name);
                 return 0;
         }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "bench/contest.h"
+#include "bench/cpu.h"
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
@@ -144,15 +145,23 @@ static bool collect(struct worker *worker, uint64_t *tick_ns, uint32_t expected)
         return false;
 }
 
+/* Of all processes that have to do with it, so far. */
+static uint64_t used_ns(const struct worker *worker) {
+        return cpu_used_ns(worker->place->pids, PEERS_MAX + 2);
+}
+
 static int paced_round(struct worker *worker, struct figures *ret_rows) {
         const uint32_t count = worker->board->count, subscribers = worker->options.subscribers;
         uint64_t *calls = worker->values, *lasts = calls + count, *spans = lasts + count;
-        uint64_t tick_ns = slipring_now_ns() + 5 * MS, begin, end, last;
+        uint64_t tick_ns = slipring_now_ns() + 5 * MS, begin, end, last, used = 0;
         uint32_t i, k;
         int r;
 
         sleep_until(tick_ns);
         for (i = 0; i < WARM + count; i++) {
+                if (i == WARM) {
+                        used = used_ns(worker);
+                }
                 if (!worker->options.in_place) {
                         fill_next(worker, worker->payload);
                 }
@@ -178,10 +187,13 @@ static int paced_round(struct worker *worker, struct figures *ret_rows) {
                         *lasts++ = last;
                 }
         }
+        used = (used_ns(worker) - used) / count;
         ret_rows[0] = figures_of(calls - count, count);
         ret_rows[1] =
                 figures_of(spans - (size_t) count * subscribers, (size_t) count * subscribers);
+        /* One subscriber is the last one too. */
         ret_rows[2] = figures_of(lasts - count, count);
+        ret_rows[subscribers == 1 ? 2 : 3] = figures_of(&used, 1);
         return 0;
 }
 
@@ -421,6 +433,7 @@ static int perform(struct worker *worker, bool publisher) {
                 (void) snprintf(worker->place->note, sizeof(worker->place->note), "%s",
                                 contender.note);
         }
+        worker->place->pids[publisher ? PEERS_MAX : worker->options.index] = getpid();
         atomic_fetch_add_explicit(&worker->place->ready, 1, memory_order_release);
         r = publisher ? run_publisher(worker) : run_subscriber(worker);
         contender.close(worker->end);
