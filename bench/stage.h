@@ -40,6 +40,7 @@ enum work {
         WORK_PACED,  /* a message each period, once all have the one before */
         WORK_TIGHT,  /* one call after the other, whatever becomes of the messages */
         WORK_STREAM, /* as many as can be, and none is lost */
+        WORK_COLD,   /* from nothing to the first message; and what memory all take then */
 };
 
 /* How a thread waits for many topics. */
@@ -52,8 +53,9 @@ enum many {
 /* Something to measure. */
 struct measurement {
         const char *name;
-        const char *rows[ROWS_MAX]; /* name-ROW for each; none: one row, called name */
-        const char *floor;          /* what the floor is, for people */
+        const char *rows[ROWS_MAX];  /* name-ROW for each; none: one row, called name */
+        const char *units[ROWS_MAX]; /* of a row's figures; NULL: "ns" */
+        const char *floor;           /* what the floor is, for people */
         uint32_t payload_bytes;
         unsigned peers;
         unsigned observers;   /* handles of each peer that look at ours now and then */

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/cpu.h"
+#include "bench/usage.h"
 #include "bench/measurements.h"
 
 #define MS UINT64_C(1000000)
@@ -86,7 +86,8 @@ static void one(struct stage *stage,
 static uint64_t used_ns(const struct stage *stage) {
         const pid_t driver = stage->measurement->many ? 0 : getpid();
 
-        return cpu_used_ns(&driver, 1) + cpu_used_ns(stage->board->pids, stage->measurement->peers);
+        return usage_cpu_ns(&driver, 1) +
+               usage_cpu_ns(stage->board->pids, stage->measurement->peers);
 }
 
 void wake_round(struct stage *stage, enum side side, struct figures *ret_rows) {

@@ -1,6 +1,6 @@
 /*
- * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can. The board is
- * open as file descriptor BOARD_FD. And without a board: worker PLACE able | serves | serve.
+ * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can | serves |
+ * serve. The board is open as file descriptor BOARD_FD. And without a board: worker PLACE able.
  */
 
 #include <errno.h>
@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "bench/contest.h"
-#include "bench/cpu.h"
+#include "bench/usage.h"
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
@@ -32,6 +32,9 @@
 /* Messages of a stream: timed together; taken at once. */
 #define CHUNK 500u
 #define TAKE_BATCH 32u
+
+/* Until then a process has touched what it touches in its daily work. */
+#define COLD_MESSAGES 20u
 
 struct worker {
         struct contest_board *board;
@@ -147,7 +150,7 @@ static bool collect(struct worker *worker, uint64_t *tick_ns, uint32_t expected)
 
 /* Of all processes that have to do with it, so far. */
 static uint64_t used_ns(const struct worker *worker) {
-        return cpu_used_ns(worker->place->pids, PEERS_MAX + 2);
+        return usage_cpu_ns(worker->place->pids, PEERS_MAX + 2);
 }
 
 static int paced_round(struct worker *worker, struct figures *ret_rows) {
@@ -416,13 +419,64 @@ static int run_subscriber(struct worker *worker) {
         return r;
 }
 
+/* --- from nothing --- */
+
+/* Where its subscriber is not there yet, again. */
+static int open_publisher(struct worker *worker) {
+        const uint64_t begin_ns = slipring_now_ns();
+        int r;
+
+        while ((r = contender.open_publisher(&worker->end, &worker->options)) < 0 &&
+               worker->options.cold && slipring_now_ns() - begin_ns < LOST_NS) {
+                sleep_until(slipring_now_ns() + MS / 10);
+        }
+        return r;
+}
+
+static bool told_to_end(const struct worker *worker) {
+        return atomic_load_explicit(&worker->place->round, memory_order_acquire) == UINT32_MAX;
+}
+
+/* The first at once, and then one each period, so that it does not matter when the subscriber
+ * comes. */
+static int publish_cold(struct worker *worker) {
+        uint64_t tick_ns = slipring_now_ns();
+        int r = 0;
+
+        while (r == 0 && !told_to_end(worker)) {
+                fill_next(worker, worker->payload);
+                r = publish(worker);
+                tick_ns += worker->board->period_ms * MS;
+                sleep_until(tick_ns);
+        }
+        /* The subscriber may have heard of the end before. */
+        return told_to_end(worker) ? 0 : r;
+}
+
+static int subscribe_cold(struct worker *worker) {
+        uint64_t first_ns = 0;
+        int r = 0;
+
+        while (r >= 0 && !told_to_end(worker)) {
+                r = receive(worker);
+                if (r > 0 && !first_ns) {
+                        first_ns = worker->place->receipts[0].time_ns;
+                        worker->place->first_ns = first_ns;
+                }
+                if (atomic_load(&worker->place->got) >= COLD_MESSAGES) {
+                        atomic_store_explicit(&worker->place->ended, 1, memory_order_release);
+                }
+        }
+        return r;
+}
+
 static int perform(struct worker *worker, bool publisher) {
         const struct contest_board *board = worker->board;
         unsigned others = board->cpu_count - 1;
         int r;
 
         pin(worker, publisher || !others ? 0 : 1 + worker->options.index % others);
-        r = publisher ? contender.open_publisher(&worker->end, &worker->options)
+        r = publisher ? open_publisher(worker)
                       : contender.open_subscriber(&worker->end, &worker->options);
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s: cannot open: %s\n", contender.name,
@@ -435,7 +489,11 @@ static int perform(struct worker *worker, bool publisher) {
         }
         worker->place->pids[publisher ? PEERS_MAX : worker->options.index] = getpid();
         atomic_fetch_add_explicit(&worker->place->ready, 1, memory_order_release);
-        r = publisher ? run_publisher(worker) : run_subscriber(worker);
+        if (worker->options.cold) {
+                r = publisher ? publish_cold(worker) : subscribe_cold(worker);
+        } else {
+                r = publisher ? run_publisher(worker) : run_subscriber(worker);
+        }
         contender.close(worker->end);
         return r;
 }
@@ -460,16 +518,6 @@ int main(int argc, char **argv) {
         if (strcmp(argv[2], "able") == 0) {
                 return contender.able && !contender.able() ? 1 : 0;
         }
-        if (strcmp(argv[2], "serve") == 0) {
-                if (contender.serve) {
-                        contender.serve();
-                        perror("slipring-bench: its daemon");
-                }
-                return 1;
-        }
-        if (strcmp(argv[2], "serves") == 0) {
-                return contender.serve ? 0 : 1;
-        }
         worker.board =
                 mmap(NULL, sizeof(*worker.board), PROT_READ | PROT_WRITE, MAP_SHARED, BOARD_FD, 0);
         if (worker.board == MAP_FAILED) {
@@ -479,6 +527,16 @@ int main(int argc, char **argv) {
         worker.place = &worker.board->places[strtoul(argv[1], NULL, 10) % CONTENDERS_MAX];
         worker.options = worker.board->options;
         worker.options.index = argc > 3 ? (unsigned) strtoul(argv[3], NULL, 10) % PEERS_MAX : 0;
+        if (strcmp(argv[2], "serve") == 0) {
+                if (contender.serve) {
+                        contender.serve(&worker.options);
+                        perror("slipring-bench: its daemon");
+                }
+                return 1;
+        }
+        if (strcmp(argv[2], "serves") == 0) {
+                return contender.serve && (!contender.serves_cold || worker.options.cold) ? 0 : 1;
+        }
         if (strcmp(argv[2], "can") == 0) {
                 return can(&worker) ? 0 : 1;
         }

@@ -405,6 +405,7 @@ const struct contender contender = {
         .payload_max = 0,
         .able = nullptr,
         .serve = nullptr,
+        .serves_cold = false,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,

@@ -57,7 +57,8 @@ static bool able(void) {
 }
 
 /* RouDi as it comes. */
-static void serve(void) {
+static void serve(const struct contender_options *options) {
+        (void) options;
         (void) execlp("iox-roudi", "iox-roudi", "-l", "off", "-k", "1", (char *) NULL);
 }
 
@@ -108,7 +109,9 @@ static int open_publisher(void **ret_end, const struct contender_options *option
                 }
                 sleep_ms(1);
         }
-        sleep_ms(SETTLE_MS);
+        if (options->subscribers > 1) {
+                sleep_ms(SETTLE_MS);
+        }
         *ret_end = end;
         return 0;
 }
