@@ -310,6 +310,16 @@ static int sound(const struct contest *contest) {
         return 0;
 }
 
+/* Of the round that had fewest. */
+static unsigned samples_of(const struct contest_place *place, unsigned rounds) {
+        unsigned fewest = place->samples[0], i;
+
+        for (i = 1; i < rounds; i++) {
+                fewest = place->samples[i] < fewest ? place->samples[i] : fewest;
+        }
+        return fewest;
+}
+
 static void report(const struct contest *contest, bool json) {
         const struct measurement *measurement = contest->measurement;
         const struct contest_place *place;
@@ -320,6 +330,7 @@ static void report(const struct contest *contest, bool json) {
                         place = &contest->board->places[contest->places[i]];
                         report_contender(measurement, contest->options, row,
                                          contest->names->names[contest->places[i]], place->note,
+                                         samples_of(place, contest->options->rounds),
                                          contest->board->places[0].rounds[row],
                                          contest->board->places[1].rounds[row], place->rounds[row],
                                          json);
@@ -420,7 +431,9 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         board->options.gated = contest->measurement->contest == WORK_TIGHT;
         board->options.window = contest->measurement->contest == WORK_STREAM ? STREAM_WINDOW : 0;
         board->work = contest->measurement->contest;
-        board->count = stage_count(contest->measurement, options);
+        board->count = contest->measurement->contest_count && !options->quick
+                               ? contest->measurement->contest_count
+                               : stage_count(contest->measurement, options);
         board->period_ms = contest->measurement->period_ms;
         board->pin = options->pin && !contest->measurement->unpinned;
         board->cpu_count = options->cpu_count;
@@ -541,6 +554,7 @@ static int cold_round(const struct contest *all, unsigned place, unsigned round,
                 }
         }
         if (r == 0) {
+                all->board->places[place].samples[round] = i;
                 all->board->places[place].rounds[0][round] = figures_of(starts, i);
                 all->board->places[place].rounds[1][round] = figures_of(bytes, i);
         }

@@ -149,6 +149,7 @@ void report_contender(const struct measurement *measurement,
                       unsigned row,
                       const char *contender,
                       const char *note,
+                      unsigned samples,
                       const struct figures *ours,
                       const struct figures *floor,
                       const struct figures *its,
@@ -177,8 +178,8 @@ void report_contender(const struct measurement *measurement,
         json_string("contender", contender);
         json_string("note", note);
         json_string("unit", measurement->units[row] ? measurement->units[row] : "ns");
-        (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds,
-                      stage_count(measurement, options), load());
+        (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds, samples,
+                      load());
         json_figures("figures", &median, ", ");
         json_figures("to_ours", &to_ours, ", ");
         json_figures("to_floor", &to_floor, "}\n");

@@ -58,14 +58,15 @@ struct measurement {
         const char *floor;           /* what the floor is, for people */
         uint32_t payload_bytes;
         unsigned peers;
-        unsigned observers;   /* handles of each peer that look at ours now and then */
-        unsigned count;       /* samples of one round ... */
-        unsigned quick_count; /* ... and of one that is to be over soon */
-        unsigned period_ms;   /* between two messages; 0: none, both sides spin */
-        bool back;            /* peers publish too, on a topic of their own */
-        bool loaned;          /* in place instead of copied */
-        bool polled;          /* peers take again and again where they else sleep */
-        bool unpinned;        /* the scheduler places the processes */
+        unsigned observers;     /* handles of each peer that look at ours now and then */
+        unsigned count;         /* samples of one round ... */
+        unsigned quick_count;   /* ... and of one that is to be over soon */
+        unsigned contest_count; /* the same of a contender's, at most; 0: count */
+        unsigned period_ms;     /* between two messages; 0: none, both sides spin */
+        bool back;              /* peers publish too, on a topic of their own */
+        bool loaned;            /* in place instead of copied */
+        bool polled;            /* peers take again and again where they else sleep */
+        bool unpinned;          /* the scheduler places the processes */
         enum work contest;
         bool line; /* the floor is bare cache lines instead of a ring */
         /* One peer waits for all of TOPICS_MANY, which get a message in turn ... */

@@ -31,6 +31,10 @@
 
 /* Messages of a stream: timed together; taken at once. */
 #define CHUNK 500u
+/* A round of calls one after the other ends after so long, with fewer samples: there are buses of
+ * which a thousandth of the others' count tells as much. */
+#define ROUND_NS (150 * MS)
+#define SAMPLES_MIN 40u
 #define TAKE_BATCH 32u
 
 /* Until then a process has touched what it touches in its daily work. */
@@ -153,7 +157,7 @@ static uint64_t used_ns(const struct worker *worker) {
         return usage_cpu_ns(worker->place->pids, PEERS_MAX + 2);
 }
 
-static int paced_round(struct worker *worker, struct figures *ret_rows) {
+static int paced_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t count = worker->board->count, subscribers = worker->options.subscribers;
         uint64_t *calls = worker->values, *lasts = calls + count, *spans = lasts + count;
         uint64_t tick_ns = slipring_now_ns() + 5 * MS, begin, end, last, used = 0;
@@ -197,6 +201,7 @@ static int paced_round(struct worker *worker, struct figures *ret_rows) {
         /* One subscriber is the last one too. */
         ret_rows[2] = figures_of(lasts - count, count);
         ret_rows[subscribers == 1 ? 2 : 3] = figures_of(&used, 1);
+        *ret_samples = count;
         return 0;
 }
 
@@ -218,9 +223,16 @@ static int timed(struct worker *worker, unsigned count, uint64_t *ret_ns) {
         return 0;
 }
 
+/* Is there to be another sample, after @count, in a round that began then? Looked at now and then.
+ */
+static bool goes_on(uint32_t count, uint64_t begin_ns, uint64_t span_ns) {
+        return count % SAMPLES_MIN || count == 0 || slipring_now_ns() - begin_ns < span_ns;
+}
+
 /* Singly for the tail, in batches for the middle; copies of 1 MiB singly only. */
-static int tight_round(struct worker *worker, struct figures *ret_rows) {
+static int tight_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t count = worker->board->count;
+        const uint64_t begin_ns = slipring_now_ns();
         uint32_t i, batches = (count + 15) / 16;
         int r;
 
@@ -228,15 +240,18 @@ static int tight_round(struct worker *worker, struct figures *ret_rows) {
                 batches = 0;
         }
         r = timed(worker, batches ? BATCH : WARM, worker->values);
-        for (i = 0; i < count && r == 0; i++) {
+        for (i = 0; i < count && r == 0 && goes_on(i, begin_ns, ROUND_NS / 2); i++) {
                 r = timed(worker, 1, &worker->values[i]);
         }
-        ret_rows[0] = figures_of(worker->values, count);
-        for (i = 0; i < batches && r == 0; i++) {
+        if (r == 0) {
+                *ret_samples = i;
+                ret_rows[0] = figures_of(worker->values, i);
+        }
+        for (i = 0; i < batches && r == 0 && goes_on(i, begin_ns, ROUND_NS); i++) {
                 r = timed(worker, BATCH, &worker->values[i]);
         }
-        if (batches) {
-                ret_rows[0].p50 = figures_of(worker->values, batches).p50 / BATCH;
+        if (batches && r == 0) {
+                ret_rows[0].p50 = figures_of(worker->values, i).p50 / BATCH;
         }
         return r;
 }
@@ -277,14 +292,15 @@ static int stream(struct worker *worker, uint32_t count) {
 }
 
 /* Values are a message's share of the time that a chunk took, in steps of a picosecond. */
-static int stream_round(struct worker *worker, struct figures *ret_rows) {
+static int stream_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t chunks = worker->board->count / CHUNK;
+        const uint64_t round_ns = slipring_now_ns();
         uint64_t begin_ns;
         uint32_t i;
         int r;
 
         r = stream(worker, CHUNK);
-        for (i = 0; i < chunks && r == 0; i++) {
+        for (i = 0; i < chunks && r == 0 && goes_on(i, round_ns, ROUND_NS); i++) {
                 begin_ns = slipring_now_ns();
                 r = stream(worker, CHUNK);
                 worker->values[i] = (slipring_now_ns() - begin_ns) * 1000 / CHUNK;
@@ -294,19 +310,20 @@ static int stream_round(struct worker *worker, struct figures *ret_rows) {
                 r = -ENOMSG;
         }
         if (r == 0) {
-                ret_rows[0] = figures_scaled(figures_of(worker->values, chunks), 1e-3);
+                *ret_samples = i;
+                ret_rows[0] = figures_scaled(figures_of(worker->values, i), 1e-3);
         }
         return r;
 }
 
 static int run_publisher(struct worker *worker) {
-        static int (*const rounds[])(struct worker *, struct figures *) = {
+        static int (*const rounds[])(struct worker *, struct figures *, uint32_t *) = {
                 [WORK_PACED] = paced_round,
                 [WORK_TIGHT] = tight_round,
                 [WORK_STREAM] = stream_round,
         };
         struct figures rows[ROWS_MAX] = {0};
-        uint32_t round = 0, row;
+        uint32_t round = 0, row, samples = 0;
         int r = 0;
 
         while (r == 0) {
@@ -315,12 +332,13 @@ static int run_publisher(struct worker *worker) {
                         return 0;
                 }
                 atomic_store(&worker->place->got, 0);
-                r = rounds[worker->board->work](worker, rows);
+                r = rounds[worker->board->work](worker, rows, &samples);
                 /* A round that failed does not end: our end is what the driver sees. */
                 for (row = 0; row < ROWS_MAX && r == 0; row++) {
                         worker->place->rounds[row][round - 1] = rows[row];
                 }
                 if (r == 0) {
+                        worker->place->samples[round - 1] = samples;
                         atomic_store_explicit(&worker->place->ended, round, memory_order_release);
                 }
         }
