@@ -145,8 +145,18 @@ static bool wanted(const struct bench *bench, const struct measurement *measurem
         return !bench->only || strncmp(measurement->name, bench->only, strlen(bench->only)) == 0;
 }
 
+static void complain(const struct measurement *measurement, int r) {
+        (void) fprintf(stderr, "slipring-bench: %s: %s\n", measurement->name,
+                       r == -ECHILD      ? "a process of it failed or was killed"
+                       : r == -ETIMEDOUT ? "a process of it hangs"
+                       : r == -EBADMSG   ? "no figures of work that was not done"
+                                         : strerror(-r));
+}
+
+/* -EBADMSG if other buses did not do it well. */
 static int measure(struct bench *bench, const struct measurement *measurement, int *ret_signal) {
         static struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX];
+        bool contest_failed = false;
         int r = 0;
 
         if (measurement->peers && (!measurement->period_ms || measurement->polled) &&
@@ -173,18 +183,17 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
         }
         if (r == 0 && measurement->contest && !(bench->alone && measurement->round)) {
                 r = contest_run(measurement, &bench->names, &bench->stage, bench->json, ret_signal);
+                contest_failed = r < 0 && r != -EINTR;
         }
-        if (r == 0) {
-                /* Whoever reads us may be gone. */
-                r = fflush(stdout) == 0 ? 0 : -errno;
-        } else if (r != -EINTR) {
-                (void) fprintf(stderr, "slipring-bench: %s: %s\n", measurement->name,
-                               r == -ECHILD      ? "a process of it failed or was killed"
-                               : r == -ETIMEDOUT ? "a process of it hangs"
-                               : r == -EBADMSG   ? "no figures of work that was not done"
-                                                 : strerror(-r));
+        if (r < 0 && r != -EINTR) {
+                complain(measurement, r);
         }
-        return r;
+        /* Whoever reads us may be gone. */
+        if (fflush(stdout) != 0 && r == 0) {
+                r = -errno;
+                complain(measurement, r);
+        }
+        return contest_failed ? -EBADMSG : r;
 }
 
 static int run(struct bench *bench, int *ret_signal) {
@@ -200,7 +209,7 @@ static int run(struct bench *bench, int *ret_signal) {
                 if (wanted(bench, &measurements[i])) {
                         r = measure(bench, &measurements[i], ret_signal);
                 }
-                /* One bus that lost a message is no reason to know nothing of what follows. */
+                /* Another bus that fails is no reason to know nothing of what follows. */
                 if (r == -EBADMSG) {
                         unsound = true;
                         r = 0;
