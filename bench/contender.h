@@ -33,6 +33,7 @@ struct contender {
         const char *note;     /* copies, wake-ups, history, reliability */
         bool alone;           /* publishes without a subscriber */
         bool loses;           /* messages may be lost however few are under way */
+        bool threaded;        /* a thread of its own receives: who polls takes its processor away */
         uint32_t payload_max; /* 0: no bound */
 
         /* Can it be done on this machine? NULL: on all. */

@@ -24,7 +24,7 @@
 
 #define STREAM                                                                                     \
         .floor = "the bare ring, one message at a time", .contest = WORK_STREAM, .polled = true,   \
-        .peers = 1
+        .unpinned = true, .peers = 1
 
 #define MANY(how)                                                                                  \
         .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \

@@ -31,11 +31,12 @@
 
 /* Messages of a stream: timed together; taken at once. */
 #define CHUNK 500u
+#define TAKE_BATCH 32u
+
 /* A round of calls one after the other ends after so long, with fewer samples: there are buses of
  * which a thousandth of the others' count tells as much. */
 #define ROUND_NS (150 * MS)
 #define SAMPLES_MIN 40u
-#define TAKE_BATCH 32u
 
 /* Until then a process has touched what it touches in its daily work. */
 #define COLD_MESSAGES 20u
@@ -353,6 +354,7 @@ static int receive_stream(struct worker *worker) {
         int i, r;
 
         r = contender.take_batch ? contender.take_batch(worker->end, worker->payload, TAKE_BATCH)
+            : contender.threaded ? contender.wait(worker->end, worker->payload)
                                  : contender.take(worker->end, worker->payload);
         for (i = 0; i < r; i++) {
                 const uint64_t *payload = worker->payload + (size_t) i * words(worker);

@@ -402,6 +402,7 @@ const struct contender contender = {
                 "subscriber that looks too long is to ask whether they are whole",
         .alone = true,
         .loses = false,
+        .threaded = true,
         .payload_max = 0,
         .able = nullptr,
         .serve = nullptr,
