@@ -9,6 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct contender_options {
         char bus[64];     /* slipring's */
         char scratch[64]; /* a directory, and unique as a name */
@@ -16,6 +20,7 @@ struct contender_options {
         bool polled;      /* no subscriber sleeps */
         bool gated;       /* the floor looks whether somebody sleeps before it wakes */
         bool in_place;    /* messages are written and read where they lie */
+        bool cold;        /* nothing is there yet, and all processes start at once */
         int floor_id;     /* the bare ring's segment */
         uint32_t window;  /* most messages under way; 0: no bound, and some may be lost */
         uint32_t payload_bytes;
@@ -29,14 +34,17 @@ struct contender {
         const char *note;     /* copies, wake-ups, history, reliability */
         bool alone;           /* publishes without a subscriber */
         bool loses;           /* messages may be lost however few are under way */
+        bool threaded;        /* a thread of its own receives: who polls takes its processor away */
         uint32_t payload_max; /* 0: no bound */
 
         /* Can it be done on this machine? NULL: on all. */
         bool (*able)(void);
         /* Become the daemon that it needs, which ends on SIGTERM; NULL: it needs none. */
-        void (*serve)(void);
+        void (*serve)(const struct contender_options *options);
+        bool serves_cold; /* in cold starts only */
 
-        /* Subscribers are open before their publisher opens. Return 0 or a negative errno. */
+        /* Subscribers are open before their publisher opens, but in cold starts: there a publisher
+         * that fails is asked again. Return 0 or a negative errno. */
         int (*open_publisher)(void **ret_end, const struct contender_options *options);
         int (*open_subscriber)(void **ret_end, const struct contender_options *options);
         void (*close)(void *end);
@@ -62,5 +70,9 @@ struct contender {
 };
 
 extern const struct contender contender;
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -14,14 +14,15 @@
 
 #include "bench/contest.h"
 #include "bench/report.h"
+#include "bench/usage.h"
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
 #endif
 
 /* Ours and the floor first: all others are compared with these two. */
-static const char *const known[] = {"slipring", "floor", "unix", "mq", "iceoryx",
-                                    "cyclone",  "zmq",   "nng",  "lcm"};
+static const char *const known[] = {"slipring", "floor",   "unix", "mq",  "iceoryx",
+                                    "cyclone",  "fastdds", "zmq",  "nng", "lcm"};
 #define REFERENCES 2u
 
 /* A daemon has noticed by then whom we killed: RouDi after 1.5 s; before, it aborts on the first of
@@ -30,6 +31,10 @@ static const char *const known[] = {"slipring", "floor", "unix", "mq", "iceoryx"
 
 /* A round that takes longer hangs. */
 #define PATIENCE_S 60
+
+/* Cold starts of one contender in a round: as many as fit. */
+#define COLD_ROUND_NS UINT64_C(200000000)
+#define COLD_MAX 16u
 
 _Static_assert(sizeof(known) / sizeof(*known) <= CONTENDERS_MAX, "a place for every contender");
 
@@ -43,7 +48,8 @@ struct contest {
         unsigned place_count;
         pid_t pids[CONTENDERS_MAX * (PEERS_MAX + 2)];
         unsigned pid_count;
-        unsigned daemons; /* the first of them */
+        unsigned daemons;            /* the first of them */
+        bool serves[CONTENDERS_MAX]; /* has a daemon */
 };
 
 /* Whose work was bad: they are left out when the contest is held once more. By index into names. */
@@ -172,9 +178,11 @@ static int open_daemons(struct contest *contest) {
         int r = 0;
 
         for (i = 0; i < contest->place_count && r == 0; i++) {
-                if (run_once(contest, contest->places[i], "serves") == 0) {
+                if (contest->serves[contest->places[i]]) {
                         r = add(contest, contest->places[i], "serve", 0);
                         contest->daemons += r == 0;
+                        contest->board->places[contest->places[i]].pids[PEERS_MAX + 1] =
+                                r == 0 ? contest->pids[contest->pid_count - 1] : 0;
                 }
         }
         return r;
@@ -322,6 +330,16 @@ static bool references_left_out(const struct losers *losers) {
         return i < REFERENCES;
 }
 
+/* Of the round that had fewest. */
+static unsigned samples_of(const struct contest_place *place, unsigned rounds) {
+        unsigned fewest = place->samples[0], i;
+
+        for (i = 1; i < rounds; i++) {
+                fewest = place->samples[i] < fewest ? place->samples[i] : fewest;
+        }
+        return fewest;
+}
+
 static void report(const struct contest *contest, const struct losers *losers, bool json) {
         const struct measurement *measurement = contest->measurement;
         const struct contest_place *place;
@@ -332,6 +350,7 @@ static void report(const struct contest *contest, const struct losers *losers, b
                         place = &contest->board->places[contest->places[i]];
                         report_contender(measurement, contest->options, row,
                                          contest->names->names[contest->places[i]],
+                                         samples_of(place, contest->options->rounds),
                                          contest->board->places[0].rounds[row],
                                          contest->board->places[1].rounds[row], place->rounds[row],
                                          json);
@@ -464,6 +483,7 @@ static void choose(struct contest *contest, const struct losers *losers) {
         for (i = 0; i < contest->names->count; i++) {
                 if (!left_out(losers, i) && run_once(contest, i, "can") == 0) {
                         contest->places[contest->place_count++] = i;
+                        contest->serves[i] = run_once(contest, i, "serves") == 0;
                 }
         }
 }
@@ -473,7 +493,9 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         struct contest_board *board = contest->board;
         unsigned i;
 
-        (void) snprintf(board->options.bus, sizeof(board->options.bus), "%s", options->bus);
+        board->options.cold = contest->measurement->contest == WORK_COLD;
+        (void) snprintf(board->options.bus, sizeof(board->options.bus), "%s%s", options->bus,
+                        board->options.cold ? "cold" : "");
         (void) snprintf(board->options.scratch, sizeof(board->options.scratch), "%s", scratch);
         board->options.polled = contest->measurement->polled;
         board->options.floor_id = ring->id;
@@ -485,7 +507,9 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         board->options.gated = contest->measurement->contest == WORK_TIGHT;
         board->options.window = contest->measurement->contest == WORK_STREAM ? STREAM_WINDOW : 0;
         board->work = contest->measurement->contest;
-        board->count = stage_count(contest->measurement, options);
+        board->count = contest->measurement->contest_count && !options->quick
+                               ? contest->measurement->contest_count
+                               : stage_count(contest->measurement, options);
         board->period_ms = contest->measurement->period_ms;
         board->pin = options->pin && !contest->measurement->unpinned;
         board->cpu_count = options->cpu_count;
@@ -494,23 +518,42 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         }
 }
 
-static int hold(struct contest *contest, struct losers *losers, bool json, int *ret_signal) {
-        char scratch[sizeof(contest->board->options.scratch)];
-        struct floor *ring = NULL;
+/* What the contenders find: a directory, and the floor its ring. */
+struct ground {
+        char scratch[64];
+        struct floor *ring;
+};
+
+static int ground_open(struct contest *contest, struct ground *ground) {
         int r;
 
-        (void) snprintf(scratch, sizeof(scratch), "/tmp/slipring-bench-%d-XXXXXX", (int) getpid());
-        r = floor_new(&ring, contest->measurement->contest == WORK_STREAM ? STREAM_DEPTH : DEPTH,
+        (void) snprintf(ground->scratch, sizeof(ground->scratch), "/tmp/slipring-bench-%d-XXXXXX",
+                        (int) getpid());
+        r = floor_new(&ground->ring,
+                      contest->measurement->contest == WORK_STREAM ? STREAM_DEPTH : DEPTH,
                       contest->measurement->payload_bytes);
         if (r < 0) {
                 return r;
         }
-        if (!mkdtemp(scratch)) {
-                (void) floor_free(ring);
+        if (!mkdtemp(ground->scratch)) {
+                ground->ring = floor_free(ground->ring);
                 return -errno;
         }
-        prepare(contest, ring, scratch);
-        choose(contest, losers);
+        prepare(contest, ground->ring, ground->scratch);
+        return 0;
+}
+
+static void ground_close(struct ground *ground) {
+        if (rmdir(ground->scratch) < 0) {
+                perror(ground->scratch);
+        }
+        ground->ring = floor_free(ground->ring);
+}
+
+/* All of them open at once. */
+static int hold(struct contest *contest, int *ret_signal) {
+        int r;
+
         r = open_daemons(contest);
         if (r == 0) {
                 r = open_all(contest, ret_signal);
@@ -519,26 +562,102 @@ static int hold(struct contest *contest, struct losers *losers, bool json, int *
                 r = run_rounds(contest, ret_signal);
         }
         end_all(contest);
-        if (r != -EINTR && sound(contest, losers) < 0) {
-                r = -EBADMSG;
+        return r;
+}
+
+/* --- from nothing: one after the other, and each alone --- */
+
+/* One start of the one contender in @contest. */
+static int
+start_cold(struct contest *contest, uint64_t *ret_start_ns, uint64_t *ret_bytes, int *ret_signal) {
+        const unsigned which = contest->places[0];
+        struct contest_place *place = &contest->board->places[which];
+        uint64_t begin_ns;
+        int r;
+
+        place->round = place->ended = place->ready = place->got = 0;
+        place->first_ns = 0;
+        memset(place->pids, 0, sizeof(place->pids));
+        begin_ns = slipring_now_ns();
+        r = open_daemons(contest);
+        if (r == 0) {
+                r = add(contest, which, "subscribe", 0);
         }
         if (r == 0) {
-                report(contest, losers, json);
+                r = add(contest, which, "publish", 0);
         }
-        if (rmdir(scratch) < 0) {
-                perror(scratch);
+        if (r == 0) {
+                r = await(contest, &place->ended, 1, ret_signal);
         }
-        (void) floor_free(ring);
+        if (r == 0) {
+                *ret_start_ns = place->first_ns - begin_ns;
+                *ret_bytes = usage_pss_bytes(contest->pids, contest->pid_count);
+                r = *ret_bytes ? 0 : -ENODATA;
+        }
+        end_all(contest);
+        contest->pid_count = contest->daemons = 0;
+        return r;
+}
+
+static int cold_round(const struct contest *all, unsigned place, unsigned round, int *ret_signal) {
+        const uint64_t begin_ns = slipring_now_ns();
+        uint64_t starts[COLD_MAX], bytes[COLD_MAX];
+        struct contest one = *all;
+        struct ground ground;
+        unsigned i;
+        int r = 0;
+
+        one.places[0] = place;
+        one.place_count = 1;
+        for (i = 0; r == 0 && i < all->board->count && i < COLD_MAX &&
+                    (i == 0 || slipring_now_ns() - begin_ns < COLD_ROUND_NS);
+             i++) {
+                r = ground_open(&one, &ground);
+                if (r == 0) {
+                        r = start_cold(&one, &starts[i], &bytes[i], ret_signal);
+                        ground_close(&ground);
+                }
+        }
+        if (r == 0) {
+                all->board->places[place].samples[round] = i;
+                all->board->places[place].rounds[0][round] = figures_of(starts, i);
+                all->board->places[place].rounds[1][round] = figures_of(bytes, i);
+        }
+        return r;
+}
+
+static int hold_cold(struct contest *contest, int *ret_signal) {
+        unsigned round, i;
+        int r = 0;
+
+        for (round = 0; round < contest->options->rounds; round++) {
+                for (i = 0; i < contest->place_count && r == 0; i++) {
+                        r = cold_round(contest, contest->places[i], round, ret_signal);
+                }
+        }
         return r;
 }
 
 static int hold_once(const struct contest *of, struct losers *losers, bool json, int *ret_signal) {
         struct contest contest = *of;
+        struct ground ground;
         int r;
 
         r = open_board(&contest);
         if (r == 0) {
-                r = hold(&contest, losers, json, ret_signal);
+                r = ground_open(&contest, &ground);
+        }
+        if (r == 0) {
+                choose(&contest, losers);
+                r = contest.measurement->contest == WORK_COLD ? hold_cold(&contest, ret_signal)
+                                                              : hold(&contest, ret_signal);
+                if (r != -EINTR && sound(&contest, losers) < 0) {
+                        r = -EBADMSG;
+                }
+                if (r == 0) {
+                        report(&contest, losers, json);
+                }
+                ground_close(&ground);
         }
         close_board(&contest);
         return r;

@@ -24,7 +24,11 @@
 
 #define STREAM                                                                                     \
         .floor = "the bare ring, one message at a time", .contest = WORK_STREAM, .polled = true,   \
-        .peers = 1
+        .unpinned = true, .peers = 1
+
+#define MANY(how)                                                                                  \
+        .round = wake_round, .step = wake_step, .kick = wake_kick, .payload_bytes = SMALL_BYTES,   \
+        .many = how, .peers = 1, .period_ms = 1, .count = 250, .quick_count = 40
 
 /* One message each ms, copied in and out, to one subscriber that polls: short rounds, of which
  * there are many. */
@@ -35,11 +39,11 @@
 
 /* Between those with more messages a round, for the curve. */
 #define FANOUT(subscribers)                                                                        \
-        {"call", "delivery", "last"}, WAKE, .peers = (subscribers), .period_ms = 2, .count = 100,  \
-                                            .quick_count = 15
+        {"call", "delivery", "last", "cpu"}, WAKE, .peers = (subscribers), .period_ms = 2,         \
+                                                   .count = 100, .quick_count = 15
 #define FANOUT_CHAIN(subscribers)                                                                  \
-        {"call", "delivery", "last"}, CHAIN, .peers = (subscribers), .period_ms = 2, .count = 100, \
-                                             .quick_count = 15
+        {"call", "delivery", "last", "cpu"}, CHAIN, .peers = (subscribers), .period_ms = 2,        \
+                                                    .count = 100, .quick_count = 15
 
 /* The others have no such thing: their rows are those without. */
 #define CHAIN                                                                                      \
@@ -70,6 +74,17 @@ const struct measurement measurements[] = {
         {"publish-1MiB-loaned-polled", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .peers = 1},
         {"pingpong-ring", .floor = "the bare ring", PINGPONG},
         {"pingpong-line", .floor = "one cache line each way", PINGPONG, .line = true},
+        {"cold",
+         {"start", "memory"},
+         {NULL, "bytes"},
+         .floor = "two bare processes and a bare ring",
+         .contest = WORK_COLD,
+         .payload_bytes = SMALL_BYTES,
+         .unpinned = true,
+         .peers = 1,
+         .period_ms = 1,
+         .count = 3,
+         .quick_count = 1},
         {"polled-1kHz",
          {"call", "delivery"},
          .round = wake_round,
@@ -80,18 +95,20 @@ const struct measurement measurements[] = {
          .polled = true,
          .peers = 1,
          .period_ms = 1,
-         .count = 1000,
+         .count = 500,
+         .contest_count = 200,
          .quick_count = 40},
         {"blocking-1kHz",
-         {"call", "delivery"},
+         {"call", "delivery", "cpu"},
          WAKE,
          .peers = 1,
          .period_ms = 1,
-         .count = 1000,
+         .count = 500,
+         .contest_count = 200,
          .quick_count = 40},
         /* Beside what would sleep, as the row before: the ratio is what spinning is good for. */
         {"blocking-1kHz-spin",
-         {"call", "delivery"},
+         {"call", "delivery", "cpu"},
          SPIN,
          .peers = 1,
          .period_ms = 1,
@@ -103,7 +120,8 @@ const struct measurement measurements[] = {
          .unpinned = true,
          .peers = 1,
          .period_ms = 1,
-         .count = 1000,
+         .count = 500,
+         .contest_count = 200,
          .quick_count = 40},
         {"blocking-1MiB-1kHz",
          {"call", "delivery"},
@@ -113,7 +131,7 @@ const struct measurement measurements[] = {
          .loaned = true,
          .peers = 1,
          .period_ms = 1,
-         .count = 500,
+         .count = 200,
          .quick_count = 40},
         {"throughput-64B", STREAM, .payload_bytes = SMALL_BYTES, .count = 200000,
          .quick_count = 20000},
@@ -127,47 +145,60 @@ const struct measurement measurements[] = {
         {"size-64KiB", SIZED(65536)},
         {"size-256KiB", SIZED(262144)},
         {"size-1MiB", SIZED(LARGE_BYTES)},
+        {"topics-64-any",
+         {"call", "delivery", "cpu"},
+         .floor = "slipring's own wait, with one topic",
+         MANY(MANY_ANY)},
+        {"topics-64-any-bare",
+         {"call", "delivery", "cpu"},
+         .floor = "the bare ring, and futex_waitv for 64 bare futexes",
+         .bare = true,
+         MANY(MANY_ANY)},
+        {"topics-64-epoll",
+         {"call", "delivery", "cpu"},
+         .floor = "slipring's own wait set, with one topic",
+         MANY(MANY_EPOLL)},
         {"fanout-1",
-         {"call", "delivery"},
+         {"call", "delivery", "cpu"},
          WAKE,
          .peers = 1,
          .period_ms = 2,
-         .count = 250,
+         .count = 100,
          .quick_count = 20},
         {"fanout-2", FANOUT(2)},
         {"fanout-4", FANOUT(4)},
         {"fanout-4-chain", FANOUT_CHAIN(4)},
         {"fanout-8",
-         {"call", "delivery", "last"},
+         {"call", "delivery", "last", "cpu"},
          WAKE,
          .peers = 8,
          .period_ms = 2,
-         .count = 250,
+         .count = 100,
          .quick_count = 20},
         {"fanout-8-chain",
-         {"call", "delivery", "last"},
+         {"call", "delivery", "last", "cpu"},
          CHAIN,
          .peers = 8,
          .period_ms = 2,
-         .count = 250,
+         .count = 100,
          .quick_count = 20},
         {"fanout-16", FANOUT(16)},
         {"fanout-16-chain", FANOUT_CHAIN(16)},
         {"fanout-32", FANOUT(32)},
         {"fanout-32-chain", FANOUT_CHAIN(32)},
         {"fanout-64",
-         {"call", "delivery", "last"},
+         {"call", "delivery", "last", "cpu"},
          WAKE,
          .peers = 64,
-         .period_ms = 4,
-         .count = 150,
+         .period_ms = 5,
+         .count = 60,
          .quick_count = 15},
         {"fanout-64-chain",
-         {"call", "delivery", "last"},
+         {"call", "delivery", "last", "cpu"},
          CHAIN,
          .peers = 64,
-         .period_ms = 4,
-         .count = 150,
+         .period_ms = 5,
+         .count = 60,
          .quick_count = 15},
 };
 

@@ -192,6 +192,11 @@ static void table_figures(const struct figures *figures) {
         (void) printf("  ");
 }
 
+static void table_bytes(const struct figures *figures) {
+        (void) printf(" %6.2f %6.2f %6.2f %6.2fMiB", figures->p50 / 0x1p20, figures->p99 / 0x1p20,
+                      figures->p999 / 0x1p20, figures->max / 0x1p20);
+}
+
 void report_rows(const struct measurement *measurement,
                  const struct stage_options *options,
                  struct figures rounds[ROWS_MAX][SIDES][ROUNDS_MAX],
@@ -232,6 +237,7 @@ void report_contender(const struct measurement *measurement,
                       const struct stage_options *options,
                       unsigned row,
                       const char *who,
+                      unsigned samples,
                       const struct figures *ours,
                       const struct figures *floor,
                       const struct figures *its,
@@ -246,7 +252,11 @@ void report_contender(const struct measurement *measurement,
                         measurement->rows[row] ? measurement->rows[row] : "");
         if (!json) {
                 (void) printf("  %-26s %-10s", name, who);
-                table_figures(&median);
+                if (measurement->units[row]) {
+                        table_bytes(&median);
+                } else {
+                        table_figures(&median);
+                }
                 (void) printf(" p50 %6.2f of ours, %6.2f of the floor's; p99 %6.2f, %6.2f\n",
                               to_ours.p50, to_floor.p50, to_ours.p99, to_floor.p99);
                 return;
@@ -254,9 +264,9 @@ void report_contender(const struct measurement *measurement,
         (void) printf("{\"kind\": \"contender\", ");
         json_string("name", name);
         json_string("contender", who);
-        json_string("unit", "ns");
-        (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds,
-                      stage_count(measurement, options), load());
+        json_string("unit", measurement->units[row] ? measurement->units[row] : "ns");
+        (void) printf("\"rounds\": %u, \"samples\": %u, \"load\": %.2f, ", options->rounds, samples,
+                      load());
         json_figures("figures", &median, ", ");
         json_figures("to_ours", &to_ours, ", ");
         json_figures("to_floor", &to_floor, ", ");

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/stage.h"
+#include "bench/measurements.h"
 
 /* More than any measurement has, of values that one round makes: peers times messages, or more. */
 #define VALUES_MAX (1u << 20)
@@ -36,9 +36,9 @@ bool stage_over(const struct stage *stage) {
 
 /* --- a process's view --- */
 
-static int open_publisher_of(const struct stage *stage,
-                             struct slipring_publisher **ret_publisher,
-                             const char *topic) {
+int stage_publisher(const struct stage *stage,
+                    struct slipring_publisher **ret_publisher,
+                    const char *topic) {
         const struct slipring_publisher_options options = {
                 .size = sizeof(options),
                 .bus = stage->options->bus,
@@ -54,12 +54,12 @@ static int open_publisher_of(const struct stage *stage,
 }
 
 static int open_publisher(struct stage *stage, const char *topic) {
-        return open_publisher_of(stage, &stage->publisher, topic);
+        return stage_publisher(stage, &stage->publisher, topic);
 }
 
-static int open_subscriber_of(const struct stage *stage,
-                              struct slipring_subscriber **ret_subscriber,
-                              const char *topic) {
+int stage_subscriber(const struct stage *stage,
+                     struct slipring_subscriber **ret_subscriber,
+                     const char *topic) {
         const struct slipring_subscriber_options options = {
                 .size = sizeof(options),
                 .start = SLIPRING_START_NEXT,
@@ -77,7 +77,7 @@ static int open_subscriber_of(const struct stage *stage,
 }
 
 static int open_subscriber(struct stage *stage, const char *topic) {
-        return open_subscriber_of(stage, &stage->subscriber, topic);
+        return stage_subscriber(stage, &stage->subscriber, topic);
 }
 
 static int open_observers(struct stage *stage, const char *topic) {
@@ -90,7 +90,7 @@ static int open_observers(struct stage *stage, const char *topic) {
                 return -ENOMEM;
         }
         for (i = 0; i < count && r == 0; i++) {
-                r = open_subscriber_of(stage, &stage->observers[i], topic);
+                r = stage_subscriber(stage, &stage->observers[i], topic);
         }
         return r;
 }
@@ -182,7 +182,8 @@ static int drive(struct stage *stage) {
         if (open_memory(stage, true) < 0 || open_publisher(stage, stage_topic(measurement)) < 0 ||
             (measurement->back && open_subscriber(stage, TOPIC_BACK) < 0) ||
             (stage_floor_topic(measurement) &&
-             open_publisher_of(stage, &stage->other, stage_floor_topic(measurement)) < 0)) {
+             stage_publisher(stage, &stage->other, stage_floor_topic(measurement)) < 0) ||
+            (measurement->many && many_open(stage, true) < 0)) {
                 return EXIT_SETUP;
         }
         wait_for(&board->ready, measurement->peers);
@@ -220,9 +221,11 @@ static int follow(struct stage *stage) {
         if (open_memory(stage, false) < 0 ||
             open_subscriber(stage, stage_topic(stage->measurement)) < 0 ||
             open_observers(stage, stage_topic(stage->measurement)) < 0 ||
-            (stage->measurement->back && open_publisher(stage, TOPIC_BACK) < 0)) {
+            (stage->measurement->back && open_publisher(stage, TOPIC_BACK) < 0) ||
+            (stage->measurement->many && many_open(stage, false) < 0)) {
                 return EXIT_SETUP;
         }
+        board->pids[stage->index] = getpid();
         atomic_fetch_add_explicit(&board->ready, 1, memory_order_release);
         for (number = 1; number <= all; number++) {
                 wait_for(&board->round, number);

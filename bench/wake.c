@@ -1,13 +1,15 @@
 /*
  * Publishing now and then to subscribers that sleep, or poll: what the call costs, when each has
- * its sample, and when the last one has.
+ * its sample, when the last one has, and what all of them use of the processors for it.
  *
  * Every message goes out at the next tick of a timer, and only once all have the one before, so
  * that all sleep by then. The time of reception is taken by the receiver, with the sample in hand.
  */
 
 #include <time.h>
+#include <unistd.h>
 
+#include "bench/usage.h"
 #include "bench/measurements.h"
 
 #define MS UINT64_C(1000000)
@@ -25,7 +27,9 @@ static void sleep_until(uint64_t time_ns) {
 }
 
 static void publish(struct stage *stage, enum side side) {
-        if (side == OURS) {
+        if (stage->measurement->many) {
+                many_publish(stage, side);
+        } else if (side == OURS) {
                 stage->failed |= slipring_publisher_publish(stage->publisher, stage->payload,
                                                             SMALL_BYTES, 0) < 0;
         } else {
@@ -78,26 +82,43 @@ static void one(struct stage *stage,
         *values[2]++ = last;
 }
 
+/* Of the driver and its peers, so far; of the one that waits for many topics, its own. */
+static uint64_t used_ns(const struct stage *stage) {
+        const pid_t driver = stage->measurement->many ? 0 : getpid();
+
+        return usage_cpu_ns(&driver, 1) +
+               usage_cpu_ns(stage->board->pids, stage->measurement->peers);
+}
+
 void wake_round(struct stage *stage, enum side side, struct figures *ret_rows) {
         uint64_t *const calls = stage->values, *const lasts = calls + stage->count,
                         *const deliveries = lasts + stage->count;
         uint64_t *values[ROWS_MAX] = {calls, deliveries, lasts};
-        uint64_t tick_ns = slipring_now_ns() + 2 * MS;
+        uint64_t tick_ns = slipring_now_ns() + 2 * MS, used = 0;
         unsigned number;
 
         /* Peers have entered the round; now they go to sleep. */
         sleep_until(tick_ns);
         for (number = 1; number <= WARM + stage->count; number++) {
+                if (number == WARM + 1) {
+                        used = used_ns(stage);
+                }
                 one(stage, side, values, &tick_ns, number);
         }
+        used = (used_ns(stage) - used) / stage->count;
         ret_rows[0] = figures_of(calls, stage->count);
         ret_rows[1] = figures_of(deliveries, (size_t) stage->count * stage->measurement->peers);
+        /* One subscriber is the last one too. */
         ret_rows[2] = figures_of(lasts, stage->count);
+        ret_rows[stage->measurement->peers == 1 ? 2 : 3] = figures_of(&used, 1);
 }
 
 static bool receive(struct stage *stage, enum side side) {
         bool polled = stage->measurement->polled;
 
+        if (stage->measurement->many) {
+                return many_receive(stage, side);
+        }
         if (side == FLOOR) {
                 if (!polled) {
                         floor_wait(stage->ring, stage->seen);

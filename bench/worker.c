@@ -1,7 +1,7 @@
 /*
- * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can | about. The
- * board is open as file descriptor BOARD_FD. And without a board: worker PLACE able | serves |
- * serve.
+ * The process of a contender: worker PLACE publish | subscribe INDEX | clean | can | about |
+ * serves | serve. The board is open as file descriptor BOARD_FD. And without a board: worker PLACE
+ * able.
  */
 
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "bench/contest.h"
+#include "bench/usage.h"
 
 #ifndef SYS_futex
 #define SYS_futex SYS_futex_time64
@@ -32,6 +33,14 @@
 /* Messages of a stream: timed together; taken at once. */
 #define CHUNK 500u
 #define TAKE_BATCH 32u
+
+/* A round of calls one after the other ends after so long, with fewer samples: there are buses of
+ * which a thousandth of the others' count tells as much. */
+#define ROUND_NS (150 * MS)
+#define SAMPLES_MIN 40u
+
+/* Until then a process has touched what it touches in its daily work. */
+#define COLD_MESSAGES 20u
 
 struct worker {
         struct contest_board *board;
@@ -145,15 +154,23 @@ static bool collect(struct worker *worker, uint64_t *tick_ns, uint32_t expected)
         return false;
 }
 
-static int paced_round(struct worker *worker, struct figures *ret_rows) {
+/* Of all processes that have to do with it, so far. */
+static uint64_t used_ns(const struct worker *worker) {
+        return usage_cpu_ns(worker->place->pids, PEERS_MAX + 2);
+}
+
+static int paced_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t count = worker->board->count, subscribers = worker->options.subscribers;
         uint64_t *calls = worker->values, *lasts = calls + count, *spans = lasts + count;
-        uint64_t tick_ns = slipring_now_ns() + 5 * MS, begin, end, last;
+        uint64_t tick_ns = slipring_now_ns() + 5 * MS, begin, end, last, used = 0;
         uint32_t i, k;
         int r;
 
         sleep_until(tick_ns);
         for (i = 0; i < WARM + count; i++) {
+                if (i == WARM) {
+                        used = used_ns(worker);
+                }
                 if (!worker->options.in_place) {
                         fill_next(worker, worker->payload);
                 }
@@ -179,10 +196,14 @@ static int paced_round(struct worker *worker, struct figures *ret_rows) {
                         *lasts++ = last;
                 }
         }
+        used = (used_ns(worker) - used) / count;
         ret_rows[0] = figures_of(calls - count, count);
         ret_rows[1] =
                 figures_of(spans - (size_t) count * subscribers, (size_t) count * subscribers);
+        /* One subscriber is the last one too. */
         ret_rows[2] = figures_of(lasts - count, count);
+        ret_rows[subscribers == 1 ? 2 : 3] = figures_of(&used, 1);
+        *ret_samples = count;
         return 0;
 }
 
@@ -204,9 +225,16 @@ static int timed(struct worker *worker, unsigned count, uint64_t *ret_ns) {
         return 0;
 }
 
+/* Is there to be another sample, after @count, in a round that began then? Looked at now and then.
+ */
+static bool goes_on(uint32_t count, uint64_t begin_ns, uint64_t span_ns) {
+        return count % SAMPLES_MIN || count == 0 || slipring_now_ns() - begin_ns < span_ns;
+}
+
 /* Singly for the tail, in batches for the middle; copies of 1 MiB singly only. */
-static int tight_round(struct worker *worker, struct figures *ret_rows) {
+static int tight_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t count = worker->board->count;
+        const uint64_t begin_ns = slipring_now_ns();
         uint32_t i, batches = (count + 15) / 16;
         int r;
 
@@ -214,15 +242,18 @@ static int tight_round(struct worker *worker, struct figures *ret_rows) {
                 batches = 0;
         }
         r = timed(worker, batches ? BATCH : WARM, worker->values);
-        for (i = 0; i < count && r == 0; i++) {
+        for (i = 0; i < count && r == 0 && goes_on(i, begin_ns, ROUND_NS / 2); i++) {
                 r = timed(worker, 1, &worker->values[i]);
         }
-        ret_rows[0] = figures_of(worker->values, count);
-        for (i = 0; i < batches && r == 0; i++) {
+        if (r == 0) {
+                *ret_samples = i;
+                ret_rows[0] = figures_of(worker->values, i);
+        }
+        for (i = 0; i < batches && r == 0 && goes_on(i, begin_ns, ROUND_NS); i++) {
                 r = timed(worker, BATCH, &worker->values[i]);
         }
-        if (batches) {
-                ret_rows[0].p50 = figures_of(worker->values, batches).p50 / BATCH;
+        if (batches && r == 0) {
+                ret_rows[0].p50 = figures_of(worker->values, i).p50 / BATCH;
         }
         return r;
 }
@@ -263,14 +294,15 @@ static int stream(struct worker *worker, uint32_t count) {
 }
 
 /* Values are a message's share of the time that a chunk took, in steps of a picosecond. */
-static int stream_round(struct worker *worker, struct figures *ret_rows) {
+static int stream_round(struct worker *worker, struct figures *ret_rows, uint32_t *ret_samples) {
         const uint32_t chunks = worker->board->count / CHUNK;
+        const uint64_t round_ns = slipring_now_ns();
         uint64_t begin_ns;
         uint32_t i;
         int r;
 
         r = stream(worker, CHUNK);
-        for (i = 0; i < chunks && r == 0; i++) {
+        for (i = 0; i < chunks && r == 0 && goes_on(i, round_ns, ROUND_NS); i++) {
                 begin_ns = slipring_now_ns();
                 r = stream(worker, CHUNK);
                 worker->values[i] = (slipring_now_ns() - begin_ns) * 1000 / CHUNK;
@@ -280,19 +312,20 @@ static int stream_round(struct worker *worker, struct figures *ret_rows) {
                 r = -ENOMSG;
         }
         if (r == 0) {
-                ret_rows[0] = figures_scaled(figures_of(worker->values, chunks), 1e-3);
+                *ret_samples = i;
+                ret_rows[0] = figures_scaled(figures_of(worker->values, i), 1e-3);
         }
         return r;
 }
 
 static int run_publisher(struct worker *worker) {
-        static int (*const rounds[])(struct worker *, struct figures *) = {
+        static int (*const rounds[])(struct worker *, struct figures *, uint32_t *) = {
                 [WORK_PACED] = paced_round,
                 [WORK_TIGHT] = tight_round,
                 [WORK_STREAM] = stream_round,
         };
         struct figures rows[ROWS_MAX] = {0};
-        uint32_t round = 0, row;
+        uint32_t round = 0, row, samples = 0;
         int r = 0;
 
         while (r == 0) {
@@ -301,12 +334,13 @@ static int run_publisher(struct worker *worker) {
                         return 0;
                 }
                 atomic_store(&worker->place->got, 0);
-                r = rounds[worker->board->work](worker, rows);
+                r = rounds[worker->board->work](worker, rows, &samples);
                 /* A round that failed does not end: our end is what the driver sees. */
                 for (row = 0; row < ROWS_MAX && r == 0; row++) {
                         worker->place->rounds[row][round - 1] = rows[row];
                 }
                 if (r == 0) {
+                        worker->place->samples[round - 1] = samples;
                         atomic_store_explicit(&worker->place->ended, round, memory_order_release);
                 }
         }
@@ -321,6 +355,7 @@ static int receive_stream(struct worker *worker) {
         int i, r;
 
         r = contender.take_batch ? contender.take_batch(worker->end, worker->payload, TAKE_BATCH)
+            : contender.threaded ? contender.wait(worker->end, worker->payload)
                                  : contender.take(worker->end, worker->payload);
         for (i = 0; i < r; i++) {
                 const uint64_t *payload = worker->payload + (size_t) i * words(worker);
@@ -405,21 +440,77 @@ static int run_subscriber(struct worker *worker) {
         return r;
 }
 
+/* --- from nothing --- */
+
+/* Where its subscriber is not there yet, again. */
+static int open_publisher(struct worker *worker) {
+        const uint64_t begin_ns = slipring_now_ns();
+        int r;
+
+        while ((r = contender.open_publisher(&worker->end, &worker->options)) < 0 &&
+               worker->options.cold && slipring_now_ns() - begin_ns < LOST_NS) {
+                sleep_until(slipring_now_ns() + MS / 10);
+        }
+        return r;
+}
+
+static bool told_to_end(const struct worker *worker) {
+        return atomic_load_explicit(&worker->place->round, memory_order_acquire) == UINT32_MAX;
+}
+
+/* The first at once, and then one each period, so that it does not matter when the subscriber
+ * comes. */
+static int publish_cold(struct worker *worker) {
+        uint64_t tick_ns = slipring_now_ns();
+        int r = 0;
+
+        while (r == 0 && !told_to_end(worker)) {
+                fill_next(worker, worker->payload);
+                r = publish(worker);
+                tick_ns += worker->board->period_ms * MS;
+                sleep_until(tick_ns);
+        }
+        /* The subscriber may have heard of the end before. */
+        return told_to_end(worker) ? 0 : r;
+}
+
+static int subscribe_cold(struct worker *worker) {
+        uint64_t first_ns = 0;
+        int r = 0;
+
+        while (r >= 0 && !told_to_end(worker)) {
+                r = receive(worker);
+                if (r > 0 && !first_ns) {
+                        first_ns = worker->place->receipts[0].time_ns;
+                        worker->place->first_ns = first_ns;
+                }
+                if (atomic_load(&worker->place->got) >= COLD_MESSAGES) {
+                        atomic_store_explicit(&worker->place->ended, 1, memory_order_release);
+                }
+        }
+        return r;
+}
+
 static int perform(struct worker *worker, bool publisher) {
         const struct contest_board *board = worker->board;
         unsigned others = board->cpu_count - 1;
         int r;
 
         pin(worker, publisher || !others ? 0 : 1 + worker->options.index % others);
-        r = publisher ? contender.open_publisher(&worker->end, &worker->options)
+        r = publisher ? open_publisher(worker)
                       : contender.open_subscriber(&worker->end, &worker->options);
         if (r < 0) {
                 (void) fprintf(stderr, "slipring-bench: %s: cannot open: %s\n", contender.name,
                                strerror(-r));
                 return r;
         }
+        worker->place->pids[publisher ? PEERS_MAX : worker->options.index] = getpid();
         atomic_fetch_add_explicit(&worker->place->ready, 1, memory_order_release);
-        r = publisher ? run_publisher(worker) : run_subscriber(worker);
+        if (worker->options.cold) {
+                r = publisher ? publish_cold(worker) : subscribe_cold(worker);
+        } else {
+                r = publisher ? run_publisher(worker) : run_subscriber(worker);
+        }
         contender.close(worker->end);
         return r;
 }
@@ -450,16 +541,6 @@ int main(int argc, char **argv) {
         if (strcmp(argv[2], "able") == 0) {
                 return contender.able && !contender.able() ? 1 : 0;
         }
-        if (strcmp(argv[2], "serve") == 0) {
-                if (contender.serve) {
-                        contender.serve();
-                        perror("slipring-bench: its daemon");
-                }
-                return 1;
-        }
-        if (strcmp(argv[2], "serves") == 0) {
-                return contender.serve ? 0 : 1;
-        }
         worker.board =
                 mmap(NULL, sizeof(*worker.board), PROT_READ | PROT_WRITE, MAP_SHARED, BOARD_FD, 0);
         if (worker.board == MAP_FAILED) {
@@ -469,6 +550,16 @@ int main(int argc, char **argv) {
         worker.place = &worker.board->places[strtoul(argv[1], NULL, 10) % CONTENDERS_MAX];
         worker.options = worker.board->options;
         worker.options.index = argc > 3 ? (unsigned) strtoul(argv[3], NULL, 10) % PEERS_MAX : 0;
+        if (strcmp(argv[2], "serve") == 0) {
+                if (contender.serve) {
+                        contender.serve(&worker.options);
+                        perror("slipring-bench: its daemon");
+                }
+                return 1;
+        }
+        if (strcmp(argv[2], "serves") == 0) {
+                return contender.serve && (!contender.serves_cold || worker.options.cold) ? 0 : 1;
+        }
         if (strcmp(argv[2], "can") == 0) {
                 return can(&worker) ? 0 : 1;
         }

@@ -14,7 +14,8 @@
 #include "bus/wake.h"
 
 /* How often a client looks for a bus that is not there: there is nothing yet to sleep on. */
-#define LOCATE_INTERVAL_NS UINT64_C(50000000)
+#define LOCATE_PAUSE_MIN_NS UINT64_C(250000)
+#define LOCATE_PAUSE_MAX_NS UINT64_C(50000000)
 
 /* Times in a row that the directory may change between the look at it and the attach. */
 #define REPLACED_TRIES 16
@@ -383,22 +384,34 @@ static int open_now(struct topic *ret_topic,
         return r;
 }
 
+uint64_t topic_pause_ns(uint64_t waited_ns) {
+        const uint64_t pause_ns = waited_ns / 4;
+
+        return pause_ns < LOCATE_PAUSE_MIN_NS   ? LOCATE_PAUSE_MIN_NS
+               : pause_ns > LOCATE_PAUSE_MAX_NS ? LOCATE_PAUSE_MAX_NS
+                                                : pause_ns;
+}
+
 static int sleep_ns(uint64_t ns) {
         struct timespec span = {.tv_nsec = (long) ns};
 
         return nanosleep(&span, NULL) < 0 ? -errno : 0;
 }
 
-/* Wait for the next chance: another table, or where there is no bus, some time. */
-static int
-open_wait(struct directory *directory, const struct directory_table *table, uint64_t deadline_ns) {
-        uint64_t now = slipring_now_ns();
+/* Wait for the next chance: another table, or where there is no bus, some time. @since_ns is when
+ * the bus was missed first, and 0 while it is there. */
+static int open_wait(struct directory *directory,
+                     const struct directory_table *table,
+                     uint64_t deadline_ns,
+                     uint64_t *since_ns) {
+        uint64_t now = slipring_now_ns(), pause;
         int r;
 
         if (now >= deadline_ns) {
                 return -ETIMEDOUT;
         }
         if (directory->segment.id >= 0) {
+                *since_ns = 0;
                 r = directory_wait(directory, table->sequence, deadline_ns);
                 if (r != -EIDRM) {
                         return r;
@@ -406,8 +419,11 @@ open_wait(struct directory *directory, const struct directory_table *table, uint
                 /* The bus was taken down; perhaps it comes up again. */
                 directory_detach(directory);
         }
-        now = deadline_ns - now;
-        return sleep_ns(now < LOCATE_INTERVAL_NS ? now : LOCATE_INTERVAL_NS);
+        if (*since_ns == 0) {
+                *since_ns = now;
+        }
+        pause = topic_pause_ns(now - *since_ns);
+        return sleep_ns(deadline_ns - now < pause ? deadline_ns - now : pause);
 }
 
 int topic_open(struct topic *ret_topic,
@@ -415,6 +431,7 @@ int topic_open(struct topic *ret_topic,
                const struct topic_request *request,
                struct slipring_error *reterr) {
         struct directory_table table = {0};
+        uint64_t since_ns = 0;
         bool relocated = false;
         int replaced = 0, r, w;
 
@@ -436,7 +453,7 @@ int topic_open(struct topic *ret_topic,
                 if (r != -ENOENT && r != -EIDRM && r != -EAGAIN) {
                         break;
                 }
-                w = open_wait(directory, &table, request->deadline_ns);
+                w = open_wait(directory, &table, request->deadline_ns, &since_ns);
                 if (w == -ETIMEDOUT) {
                         break;
                 }

@@ -113,6 +113,15 @@ struct topic_request {
 };
 
 /*
+ * topic_pause_ns() - how long to sleep before another look for a bus that is not there
+ * @waited_ns:  since the first look
+ *
+ * In proportion: who starts together with the manager finds the bus at most a quarter later than it
+ * could have, and who waits for one that does not come looks twenty times a second.
+ */
+uint64_t topic_pause_ns(uint64_t waited_ns);
+
+/*
  * topic_open() - locate the bus, find the topic, check its type and attach
  * @ret_topic:          set on success
  * @directory:          TOPIC's bus if attached already (segment.id >= 0), else set on success; the

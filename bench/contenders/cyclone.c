@@ -176,6 +176,7 @@ const struct contender contender = {
                 "thread's "
                 "buffer, deserialised; reliable, 8 samples kept",
         .alone = true,
+        .threaded = true,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,

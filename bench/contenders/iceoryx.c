@@ -57,8 +57,12 @@ static bool able(void) {
 }
 
 /* RouDi as it comes. */
-static void serve(void) {
-        (void) execlp("iox-roudi", "iox-roudi", "-l", "error", "-k", "1", (char *) NULL);
+static void serve(const struct contender_options *options) {
+        (void) options;
+        /* What it tells with its log off is neither a figure nor progress. */
+        (void) !freopen("/dev/null", "w", stdout);
+        (void) !freopen("/dev/null", "w", stderr);
+        (void) execlp("iox-roudi", "iox-roudi", "-l", "off", "-k", "1", (char *) NULL);
 }
 
 static struct end *end_new(const struct contender_options *options, const char *role) {
@@ -69,6 +73,7 @@ static struct end *end_new(const struct contender_options *options, const char *
                 end->payload_bytes = options->payload_bytes;
                 (void) snprintf(name, sizeof(name), "%s-%s-%u", unique(options), role,
                                 options->index);
+                iox_set_loglevel(Iceoryx_LogLevel_Off);
                 /* Waits for RouDi. */
                 iox_runtime_init(name);
         }
@@ -107,7 +112,9 @@ static int open_publisher(void **ret_end, const struct contender_options *option
                 }
                 sleep_ms(1);
         }
-        sleep_ms(SETTLE_MS);
+        if (options->subscribers > 1) {
+                sleep_ms(SETTLE_MS);
+        }
         *ret_end = end;
         return 0;
 }

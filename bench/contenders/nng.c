@@ -182,6 +182,7 @@ const struct contender contender = {
                 "copy out; several helper threads on each side; 16 messages are queued for a slow "
                 "subscriber to be sent and 128 received, more are dropped",
         .alone = true,
+        .threaded = true,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,

@@ -1,6 +1,8 @@
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <slipring/publisher.h>
 #include <slipring/subscriber.h>
@@ -17,6 +19,38 @@ struct end {
         uint32_t payload_bytes;
 };
 
+/* The manager, of a bus of its own. */
+static void serve(const struct contender_options *options) {
+        const struct passwd *user = getpwuid(geteuid());
+        char schema[96];
+        FILE *file;
+
+        (void) snprintf(schema, sizeof(schema), "%s/bus.yaml", options->scratch);
+        file = fopen(schema, "we");
+        if (!file || !user) {
+                return;
+        }
+        (void) fprintf(file,
+                       "slipring: 1\n"
+                       "bus: %s\n"
+                       "topics:\n"
+                       "  %s: {owner: %s, depth: %u, fields: {words: \"uint64[%zu]\"}}\n",
+                       options->bus, options->topic, user->pw_name, DEPTH,
+                       options->payload_bytes / sizeof(uint64_t));
+        if (fclose(file) == 0) {
+                (void) execl(SLIPRINGD, SLIPRINGD, "--quiet", schema, (char *) NULL);
+        }
+}
+
+static void clean(const struct contender_options *options) {
+        char schema[96];
+
+        if (options->cold) {
+                (void) snprintf(schema, sizeof(schema), "%s/bus.yaml", options->scratch);
+                (void) unlink(schema);
+        }
+}
+
 static void close_end(void *data) {
         struct end *end = data;
 
@@ -30,11 +64,13 @@ open_end(void **ret_end, const struct contender_options *contender_options, bool
         const struct slipring_publisher_options publisher_options = {
                 .size = sizeof(publisher_options),
                 .bus = contender_options->bus,
+                .deadline_ns = contender_options->cold ? SLIPRING_FOREVER : 0,
         };
         const struct slipring_subscriber_options subscriber_options = {
                 .size = sizeof(subscriber_options),
-                .start = SLIPRING_START_NEXT,
+                .start = contender_options->cold ? SLIPRING_START_NEWEST : SLIPRING_START_NEXT,
                 .bus = contender_options->bus,
+                .deadline_ns = contender_options->cold ? SLIPRING_FOREVER : 0,
         };
         struct slipring_error error = {0};
         struct end *end = calloc(1, sizeof(*end));
@@ -143,9 +179,12 @@ const struct contender contender = {
         .note = "one copy in, one out; one system call if somebody sleeps; 8 samples of history; "
                 "a subscriber that lags counts what it missed",
         .alone = true,
+        .serve = serve,
+        .serves_cold = true,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,
+        .clean = clean,
         .publish = publish,
         .take = take,
         .wait = wait_take,

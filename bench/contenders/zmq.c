@@ -53,6 +53,14 @@ static int open_end(struct end **ret_end, const struct contender_options *option
         end->context = zmq_ctx_new();
         end->socket = end->context ? zmq_socket(end->context, type) : NULL;
         r = end->socket ? set(end, ZMQ_LINGER, 0) : -errno;
+        /* A publisher learns of what was taken a millisecond late: at its mark of 1,000 it drops
+         * messages although less than 192 are under way. */
+        if (r == 0 && options->window) {
+                r = set(end, ZMQ_SNDHWM, 0);
+        }
+        if (r == 0 && options->window) {
+                r = set(end, ZMQ_RCVHWM, 0);
+        }
         if (r < 0) {
                 close_end(end);
                 return r;
@@ -165,6 +173,7 @@ const struct contender contender = {
                 "one copy out; a helper thread on each side; 1,000 messages are queued for a slow "
                 "subscriber, more are dropped",
         .alone = true,
+        .threaded = true,
         .open_publisher = open_publisher,
         .open_subscriber = open_subscriber,
         .close = close_end,

@@ -19,6 +19,7 @@
 #include <slipring/subscriber.h>
 
 #include "bus/claim.h"
+#include "bus/topic.h"
 #include "tests/harness/harness.h"
 
 static int setup(void **state) {
@@ -163,6 +164,28 @@ static void test_open_waits_for_the_bus_and_for_the_topic(void **state) {
         options.deadline_ns = slipring_in_ms(20000);
         assert_int_equal(open_subscriber("late", &options, NULL), 0);
         assert_int_equal(process_wait(pid), 0);
+}
+
+/* Soon at first, so that who starts with the manager is not late; seldom later. */
+static void test_looks_for_a_bus_become_seldom(void **state) {
+        uint64_t waited_ns = 0, pause_ns, last_ns = 0;
+        unsigned looks;
+
+        for (looks = 0; waited_ns < 5000000; looks++) {
+                pause_ns = topic_pause_ns(waited_ns);
+                assert_true(pause_ns >= last_ns && pause_ns <= 1250000);
+                waited_ns += pause_ns;
+                last_ns = pause_ns;
+        }
+        assert_in_range(looks, 8, 16);
+        for (; waited_ns < UINT64_C(10000000000); looks++) {
+                pause_ns = topic_pause_ns(waited_ns);
+                assert_true(pause_ns >= last_ns && pause_ns <= 50000000);
+                waited_ns += pause_ns;
+                last_ns = pause_ns;
+        }
+        assert_in_range(looks, 200, 240);
+        assert_int_equal(topic_pause_ns(UINT64_MAX), 50000000);
 }
 
 static int flicker_run(void *argument) {
@@ -494,6 +517,7 @@ int main(void) {
                 CASE(test_another_type_is_refused_by_the_field_that_differs),
                 CASE(test_a_bus_is_found_by_user_and_name),
                 CASE(test_open_waits_for_the_bus_and_for_the_topic),
+                CASE(test_looks_for_a_bus_become_seldom),
                 CASE(test_a_bus_in_the_making_is_not_there_yet),
                 CASE(test_a_second_publisher_is_told_who_is_the_first),
                 CASE(test_a_standby_takes_over_from_a_killed_publisher),
