@@ -23,6 +23,7 @@ struct contender_options {
         bool cold;        /* nothing is there yet, and all processes start at once */
         int floor_id;     /* the bare ring's segment */
         uint32_t window;  /* most messages under way; 0: no bound, and some may be lost */
+        uint32_t kept;    /* messages that late joiners get; 0: as it comes */
         uint32_t payload_bytes;
         unsigned subscribers;
         unsigned index; /* of a subscriber */
@@ -35,6 +36,7 @@ struct contender {
         bool alone;           /* publishes without a subscriber */
         bool loses;           /* messages may be lost however few are under way */
         bool threaded;        /* a thread of its own receives: who polls takes its processor away */
+        bool keeps;           /* for late joiners, as many as it is told */
         uint32_t payload_max; /* 0: no bound */
 
         /* Can it be done on this machine? NULL: on all. */

@@ -500,6 +500,7 @@ static void prepare(struct contest *contest, const struct floor *ring, const cha
         board->options.polled = contest->measurement->polled;
         board->options.floor_id = ring->id;
         board->options.payload_bytes = contest->measurement->payload_bytes;
+        board->options.kept = contest->measurement->kept;
         board->options.subscribers = contest->measurement->peers;
         (void) snprintf(board->options.topic, sizeof(board->options.topic), "%s",
                         stage_topic(contest->measurement));
@@ -529,8 +530,7 @@ static int ground_open(struct contest *contest, struct ground *ground) {
 
         (void) snprintf(ground->scratch, sizeof(ground->scratch), "/tmp/slipring-bench-%d-XXXXXX",
                         (int) getpid());
-        r = floor_new(&ground->ring,
-                      contest->measurement->contest == WORK_STREAM ? STREAM_DEPTH : DEPTH,
+        r = floor_new(&ground->ring, stage_depth(contest->measurement),
                       contest->measurement->payload_bytes);
         if (r < 0) {
                 return r;

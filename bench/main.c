@@ -70,7 +70,7 @@ static const struct slipring_type sized_types[] = {SIZED_TOPICS(TYPE)};
 #define NAME(bytes, number) "sized" #bytes,
 static const char *const sized_topics[] = {SIZED_TOPICS(NAME)};
 
-#define TOPICS_NAMED 7
+#define TOPICS_NAMED 8
 #define TOPICS_SIZED (sizeof(sized_types) / sizeof(*sized_types))
 #define TOPICS (TOPICS_NAMED + TOPICS_SIZED + TOPICS_MANY)
 
@@ -92,7 +92,7 @@ static int bus_make(struct bench *bench) {
                 topic(TOPIC_SMALL, &small_type),  topic(TOPIC_CHAIN, &small_type),
                 topic(TOPIC_BACK, &small_type),   topic(TOPIC_LARGE, &large_type),
                 topic(TOPIC_STREAM, &small_type), topic(TOPIC_PAGES, &page_type),
-                topic(TOPIC_HUGE, &large_type),
+                topic(TOPIC_HUGE, &large_type),   topic(TOPIC_DOUBLE, &large_type),
         };
         struct slipring_error error = {0};
         char names[TOPICS_MANY][sizeof(TOPIC_MANY "00")];
@@ -110,6 +110,7 @@ static int bus_make(struct bench *bench) {
         specs[1].wake = LAYOUT_WAKE_CHAIN;
         specs[4].depth = specs[5].depth = STREAM_DEPTH;
         specs[6].huge_pages = LAYOUT_HUGE_PAGES_TRY;
+        specs[7].depth = DEPTH_DOUBLE;
         (void) snprintf(bench->bus, sizeof(bench->bus), "bench%d", (int) getpid());
         r = registry_open(&bench->registry, bench->bus, &error);
         if (r == 0) {

@@ -67,6 +67,11 @@ const struct measurement measurements[] = {
          .round = publish_round, .step = observe_step, .payload_bytes = SMALL_BYTES, .peers = 8,
          .observers = 125, .count = 50000, .quick_count = 2000},
         {"publish-1MiB-copied", .floor = PUBLISH_FLOOR, LARGE, COPIES, .contest = WORK_TIGHT},
+        /* The same, while what was published stays for late joiners. */
+        {"publish-1MiB-copied-kept-7", .floor = PUBLISH_FLOOR, LARGE, COPIES, .contest = WORK_TIGHT,
+         .kept = 7},
+        {"publish-1MiB-copied-kept-1", .floor = PUBLISH_FLOOR, LARGE, COPIES, .contest = WORK_TIGHT,
+         .kept = 1},
         {"publish-1MiB-copied-huge", .floor = "slipring's own in ordinary pages", LARGE, COPIES,
          .huge = true},
         {"publish-1MiB-loaned", .floor = IN_PLACE_FLOOR, LARGE, LOANS, .contest = WORK_TIGHT},

@@ -138,9 +138,17 @@ const char *stage_topic(const struct measurement *measurement) {
                 return measurement->chain ? TOPIC_CHAIN : TOPIC_SMALL;
                 SIZED_TOPICS(CASE)
         default:
-                return measurement->huge ? TOPIC_HUGE : TOPIC_LARGE;
+                return measurement->huge        ? TOPIC_HUGE
+                       : measurement->kept == 1 ? TOPIC_DOUBLE
+                                                : TOPIC_LARGE;
         }
 #undef CASE
+}
+
+unsigned stage_depth(const struct measurement *measurement) {
+        return measurement->contest == WORK_STREAM ? STREAM_DEPTH
+               : measurement->kept == 1            ? DEPTH_DOUBLE
+                                                   : DEPTH;
 }
 
 const char *stage_floor_topic(const struct measurement *measurement) {
@@ -353,7 +361,7 @@ int stage_run(const struct measurement *measurement,
         if (stage.board == MAP_FAILED) {
                 return -errno;
         }
-        r = floor_new(&stage.ring, DEPTH, measurement->payload_bytes);
+        r = floor_new(&stage.ring, stage_depth(measurement), measurement->payload_bytes);
         if (r == 0) {
                 r = floor_new(&stage.ring_back, DEPTH, measurement->payload_bytes);
         }

@@ -75,6 +75,9 @@ struct measurement {
         bool bare;  /* ... beside as many bare futexes instead of one topic */
         bool chain; /* subscribers wake each other */
         bool huge;  /* ours is made of huge pages, and the floor is ours without */
+        /* Samples that stay readable while the next one is written; 0: as many as each keeps as it
+         * comes. */
+        unsigned kept;
 
         /* The driver's part of a round: fills one struct figures a row. NULL: a contest only. */
         void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
@@ -147,6 +150,7 @@ struct stage {
 #define TOPIC_BACK "back"
 #define TOPIC_LARGE "large"
 #define TOPIC_HUGE "huge"
+#define TOPIC_DOUBLE "double"
 #define TOPIC_STREAM "stream"
 #define TOPIC_PAGES "pages"
 /* And those that only the sweep over payload sizes uses: bytes, number of the type. */
@@ -156,6 +160,7 @@ struct stage {
 #define PAGE_BYTES 4096u
 #define LARGE_BYTES (1u << 20)
 #define DEPTH 8u
+#define DEPTH_DOUBLE 2u
 
 /* Streams: the ring, and how many messages are under way at most. */
 #define STREAM_DEPTH 256u
@@ -163,6 +168,9 @@ struct stage {
 
 /* The topic that a measurement's messages go through. */
 const char *stage_topic(const struct measurement *measurement);
+
+/* Slots of that topic, and of the bare ring beside it. */
+unsigned stage_depth(const struct measurement *measurement);
 
 /* The topic of ours that it is compared with, NULL where the floor is a bare ring. */
 const char *stage_floor_topic(const struct measurement *measurement);

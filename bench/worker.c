@@ -527,7 +527,8 @@ static bool can(const struct worker *worker) {
 
         return (contender.alone || options->subscribers > 0) &&
                (!contender.payload_max || options->payload_bytes <= contender.payload_max) &&
-               (!options->in_place || contender.loan) && !(options->window && contender.loses);
+               (!options->in_place || contender.loan) && (!options->kept || contender.keeps) &&
+               !(options->window && contender.loses);
 }
 
 int main(int argc, char **argv) {

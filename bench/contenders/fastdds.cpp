@@ -404,6 +404,7 @@ const struct contender contender = {
         .alone = true,
         .loses = false,
         .threaded = true,
+        .keeps = false,
         .payload_max = 0,
         .able = nullptr,
         .serve = nullptr,

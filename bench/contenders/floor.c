@@ -115,6 +115,7 @@ const struct contender contender = {
                 "all "
                 "poll; takes the newest; checks nothing",
         .alone = true,
+        .keeps = true,
         .open_publisher = open_end,
         .open_subscriber = open_end,
         .close = close_end,

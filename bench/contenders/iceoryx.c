@@ -97,13 +97,16 @@ static void close_end(void *data) {
 
 static int open_publisher(void **ret_end, const struct contender_options *options) {
         struct end *end = end_new(options, "publisher");
+        iox_pub_options_t publisher_options;
         unsigned waited_ms;
 
         if (!end) {
                 return -ENOMEM;
         }
-        end->publisher =
-                iox_pub_init(&end->publisher_storage, "slipring", "bench", unique(options), NULL);
+        iox_pub_options_init(&publisher_options);
+        publisher_options.historyCapacity = options->kept;
+        end->publisher = iox_pub_init(&end->publisher_storage, "slipring", "bench", unique(options),
+                                      &publisher_options);
         for (waited_ms = 0; options->subscribers && !iox_pub_has_subscribers(end->publisher);
              waited_ms++) {
                 if (waited_ms == OPEN_MS) {
@@ -211,6 +214,7 @@ const struct contender contender = {
                 "subscriber; "
                 "256 chunks are queued for a slow subscriber, then the oldest is dropped",
         .alone = true,
+        .keeps = true,
         .able = able,
         .serve = serve,
         .open_publisher = open_publisher,

@@ -179,6 +179,7 @@ const struct contender contender = {
         .note = "one copy in, one out; one system call if somebody sleeps; 8 samples of history; "
                 "a subscriber that lags counts what it missed",
         .alone = true,
+        .keeps = true,
         .serve = serve,
         .serves_cold = true,
         .open_publisher = open_publisher,
