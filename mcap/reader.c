@@ -276,6 +276,7 @@ static int take_index(struct mcap_reader *reader, uint64_t start) {
                 return index_broken(reader, start, "the index has no statistics");
         }
         if (reader->summary.message_count > 0 && reader->entry_count == 0) {
+                reader->without_index = true;
                 return index_broken(reader, start, "the index names no chunk");
         }
         return 0;
