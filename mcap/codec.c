@@ -50,7 +50,8 @@ static int pack_zstd(struct mcap_codec *codec,
 
 static int pack_lz4(int level, const void *data, size_t bytes, struct mcap_buffer *packed) {
         LZ4F_preferences_t preferences = {
-                .frameInfo = {.blockSizeID = LZ4F_max1MB, .contentSize = bytes},
+                /* Of a frame that is cut short whole blocks can be had again. */
+                .frameInfo = {.blockSizeID = LZ4F_max256KB, .contentSize = bytes},
                 .compressionLevel = level,
         };
         size_t done;
@@ -109,17 +110,20 @@ static int unpack_zstd(struct mcap_codec *codec,
                        : -EBADMSG;
 }
 
-static int unpack_lz4(struct mcap_codec *codec,
-                      const uint8_t *packed,
-                      size_t packed_bytes,
-                      uint8_t *data,
-                      size_t bytes) {
+/* As much as comes out; *ret_whole: the frame ended where the data did. */
+static size_t unpack_lz4(struct mcap_codec *codec,
+                         const uint8_t *packed,
+                         size_t packed_bytes,
+                         uint8_t *data,
+                         size_t room,
+                         bool *ret_whole) {
         LZ4F_dctx *context = codec->lz4_out;
-        size_t in, out, wanted = 1;
+        size_t in, out, wanted = 1, done = 0;
 
+        *ret_whole = false;
         if (!context) {
                 if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION))) {
-                        return -ENOMEM;
+                        return 0;
                 }
                 codec->lz4_out = context;
         }
@@ -127,18 +131,63 @@ static int unpack_lz4(struct mcap_codec *codec,
         LZ4F_resetDecompressionContext(context);
         while (packed_bytes > 0) {
                 in = packed_bytes;
-                out = bytes;
-                wanted = LZ4F_decompress(context, data, &out, packed, &in, NULL);
+                out = room - done;
+                wanted = LZ4F_decompress(context, data + done, &out, packed, &in, NULL);
                 if (LZ4F_isError(wanted) || (in == 0 && out == 0)) {
-                        return -EBADMSG;
+                        return done;
                 }
                 packed += in;
                 packed_bytes -= in;
-                data += out;
-                bytes -= out;
+                done += out;
         }
-        /* 0: the frame is whole. */
-        return wanted == 0 && bytes == 0 ? 0 : -EBADMSG;
+        *ret_whole = wanted == 0;
+        return done;
+}
+
+/* Block by block, with a window; no larger one than common levels ask for. */
+static size_t unpack_zstd_prefix(struct mcap_codec *codec,
+                                 const void *packed,
+                                 size_t packed_bytes,
+                                 void *data,
+                                 size_t room) {
+        ZSTD_inBuffer in = {.src = packed, .size = packed_bytes};
+        ZSTD_outBuffer out = {.dst = data, .size = room};
+        size_t before, r = 1;
+
+        if (!codec->zstd_out) {
+                codec->zstd_out = ZSTD_createDCtx();
+        }
+        if (!codec->zstd_out ||
+            ZSTD_isError(ZSTD_DCtx_reset(codec->zstd_out, ZSTD_reset_session_and_parameters)) ||
+            ZSTD_isError(ZSTD_DCtx_setParameter(codec->zstd_out, ZSTD_d_windowLogMax, 23))) {
+                return 0;
+        }
+        do {
+                before = in.pos + out.pos;
+                r = ZSTD_decompressStream(codec->zstd_out, &out, &in);
+        } while (!ZSTD_isError(r) && r > 0 && in.pos + out.pos > before);
+        (void) ZSTD_DCtx_reset(codec->zstd_out, ZSTD_reset_session_and_parameters);
+        return out.pos;
+}
+
+size_t mcap_unpack_prefix(struct mcap_codec *codec,
+                          enum mcap_compression compression,
+                          const void *packed,
+                          size_t packed_bytes,
+                          void *data,
+                          size_t room) {
+        size_t bytes = packed_bytes < room ? packed_bytes : room;
+        bool whole;
+
+        switch (compression) {
+        case MCAP_COMPRESSION_ZSTD:
+                return unpack_zstd_prefix(codec, packed, packed_bytes, data, room);
+        case MCAP_COMPRESSION_LZ4:
+                return unpack_lz4(codec, packed, packed_bytes, data, room, &whole);
+        default:
+                memcpy(data, packed, bytes);
+                return bytes;
+        }
 }
 
 int mcap_unpack(struct mcap_codec *codec,
@@ -147,11 +196,16 @@ int mcap_unpack(struct mcap_codec *codec,
                 size_t packed_bytes,
                 void *data,
                 size_t bytes) {
+        bool whole;
+
         switch (compression) {
         case MCAP_COMPRESSION_ZSTD:
                 return unpack_zstd(codec, packed, packed_bytes, data, bytes);
         case MCAP_COMPRESSION_LZ4:
-                return unpack_lz4(codec, packed, packed_bytes, data, bytes);
+                return unpack_lz4(codec, packed, packed_bytes, data, bytes, &whole) == bytes &&
+                                       whole
+                               ? 0
+                               : -EBADMSG;
         default:
                 if (bytes != packed_bytes) {
                         return -EBADMSG;

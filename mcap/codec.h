@@ -42,6 +42,15 @@ int mcap_unpack(struct mcap_codec *codec,
                 size_t packed_bytes,
                 void *data,
                 size_t bytes);
+
+/* The same of packed data that end too early: as much as comes out, at most @room bytes; how many.
+ * Nothing says whether they are right. */
+size_t mcap_unpack_prefix(struct mcap_codec *codec,
+                          enum mcap_compression compression,
+                          const void *packed,
+                          size_t packed_bytes,
+                          void *data,
+                          size_t room);
 void mcap_codec_free(struct mcap_codec *codec);
 
 #endif

@@ -138,41 +138,58 @@ take_chunk(struct recover *recover, const struct mcap_chunk *chunk, struct mcap_
         return 0;
 }
 
-/* The whole messages at the beginning of a chunk that the file ends in. */
+/* The records at the beginning of a chunk that the file ends in, into recover->records. */
+static int
+load_cut_chunk(struct recover *recover, const struct mcap_chunk *chunk, struct mcap_error *reterr) {
+        struct mcap_record record = {.offset = chunk->records_offset - MCAP_RECORD_HEAD_BYTES,
+                                     .bytes = recover->file.bytes - chunk->records_offset};
+        int r;
+
+        recover->records.bytes = 0;
+        if (chunk->bytes > recover->file.memory_max) {
+                return 0;
+        }
+        r = mcap_record_load(&recover->file, &record, &recover->file.packed, reterr);
+        if (r < 0) {
+                return fatal(r) ? r : 0;
+        }
+        if (!mcap_buffer_reserve(&recover->records, (size_t) chunk->bytes)) {
+                recover->records.failed = false;
+                return mcap_error_set(reterr, -ENOMEM,
+                                      "%s: no memory for a chunk of %" PRIu64 " bytes",
+                                      recover->file.name, chunk->bytes);
+        }
+        recover->records.bytes = mcap_unpack_prefix(
+                &recover->file.codec, chunk->compression, recover->file.packed.data,
+                recover->file.packed.bytes, recover->records.data, (size_t) chunk->bytes);
+        return 0;
+}
+
+/* And of these what is whole. */
 static int
 take_cut_chunk(struct recover *recover, const struct mcap_chunk *chunk, struct mcap_error *reterr) {
-        uint64_t there = recover->file.bytes - chunk->records_offset;
-        struct mcap_record record = {.offset = chunk->records_offset - MCAP_RECORD_HEAD_BYTES,
-                                     .bytes = there};
         struct mcap_cursor cursor, content;
-        uint64_t kept = 0;
         uint8_t opcode;
         int r;
 
         recover->report.chunks_lost++;
-        if (chunk->compression != MCAP_COMPRESSION_NONE) {
-                recover->report.bytes_skipped += recover->file.bytes - chunk->offset;
-                return 0;
-        }
-        r = mcap_record_load(&recover->file, &record, &recover->records, reterr);
+        recover->report.bytes_skipped += recover->file.bytes - chunk->offset;
+        r = load_cut_chunk(recover, chunk, reterr);
         if (r < 0) {
-                return fatal(r) ? r : 0;
+                return r;
         }
         cursor = mcap_cursor_over(recover->records.data, recover->records.bytes);
         for (;;) {
                 opcode = mcap_get_record(&cursor, &content);
                 if (cursor.failed || opcode == 0) {
-                        break;
+                        return 0;
                 }
-                kept = recover->records.bytes - mcap_left(&cursor);
                 r = take_record(recover, opcode, content, chunk->offset, reterr);
                 if (r < 0) {
                         return r;
                 }
                 recover->report.messages_unchecked += r == 1;
         }
-        recover->report.bytes_skipped += there - kept;
-        return 0;
 }
 
 /* --- the chain of records --- */

@@ -7,13 +7,13 @@
 /**
  * struct mcap_recovery - what was saved from a file
  * @chunks:             whole and undamaged, taken as they were
- * @chunks_lost:        damaged
+ * @chunks_lost:        damaged, or cut short
  * @messages:           in the new file
  * @messages_unchecked: of these, of a last chunk that was cut short: whole, but their CRC covers
  *                      what is gone
  * @messages_lost:      outside of chunks, damaged or of a channel that nothing describes
  * @messages_expected:  that the old index counted; 0: it had none
- * @bytes_skipped:      in which nothing was found
+ * @bytes_skipped:      in which no whole chunk was found
  * @damage:             the first one that was found; code 0: none
  */
 struct mcap_recovery {
