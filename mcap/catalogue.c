@@ -6,10 +6,13 @@
 
 #define IDS 65536u
 
-/* A name: whole, and without a NUL that would hide the rest of it. */
-static char *name_of(struct mcap_text text) {
-        return memchr(text.data, '\0', text.bytes) ? NULL
-                                                   : strndup((const char *) text.data, text.bytes);
+/* A name: without a NUL that would hide the rest of it. 0, -EBADMSG or -ENOMEM. */
+static int name_read(char **ret_name, struct mcap_text text) {
+        if (memchr(text.data, '\0', text.bytes)) {
+                return -EBADMSG;
+        }
+        *ret_name = strndup((const char *) text.data, text.bytes);
+        return *ret_name ? 0 : -ENOMEM;
 }
 
 static bool grow(void **array, size_t count, size_t *room, size_t each) {
@@ -61,6 +64,7 @@ static int schema_read(struct mcap_schema *ret_schema, const void *content, size
         struct mcap_schema schema = {.content = content_of(content, bytes), .content_bytes = bytes};
         struct mcap_text name, encoding, data;
         struct mcap_cursor cursor;
+        int r;
 
         if (!schema.content) {
                 return -ENOMEM;
@@ -72,11 +76,13 @@ static int schema_read(struct mcap_schema *ret_schema, const void *content, size
         data = mcap_get_text(&cursor);
         schema.data = data.data;
         schema.data_bytes = data.bytes;
-        schema.name = name_of(name);
-        schema.encoding = name_of(encoding);
-        if (cursor.failed || schema.id == 0 || !schema.name || !schema.encoding) {
+        r = cursor.failed || schema.id == 0 ? -EBADMSG : name_read(&schema.name, name);
+        if (r == 0) {
+                r = name_read(&schema.encoding, encoding);
+        }
+        if (r < 0) {
                 schema_free(&schema);
-                return -EBADMSG;
+                return r;
         }
         *ret_schema = schema;
         return 0;
@@ -98,6 +104,7 @@ static int channel_read(struct mcap_channel *ret_channel, const void *content, s
                                        .content_bytes = bytes};
         struct mcap_text topic, encoding, metadata;
         struct mcap_cursor cursor;
+        int r;
 
         if (!channel.content) {
                 return -ENOMEM;
@@ -110,11 +117,13 @@ static int channel_read(struct mcap_channel *ret_channel, const void *content, s
         metadata = mcap_get_text(&cursor);
         channel.metadata = metadata.data;
         channel.metadata_bytes = metadata.bytes;
-        channel.topic = name_of(topic);
-        channel.encoding = name_of(encoding);
-        if (cursor.failed || !channel.topic || !channel.encoding || !map_holds(metadata)) {
+        r = cursor.failed || !map_holds(metadata) ? -EBADMSG : name_read(&channel.topic, topic);
+        if (r == 0) {
+                r = name_read(&channel.encoding, encoding);
+        }
+        if (r < 0) {
                 channel_free(&channel);
-                return -EBADMSG;
+                return r;
         }
         *ret_channel = channel;
         return 0;
