@@ -12,7 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "mcap/reader.h"
+#include "mcap/internal.h"
 
 #define MEMORY_MAX (UINT64_C(3) << 29)
 #define LOOSE_MAX (UINT64_C(1) << 20)
@@ -626,7 +626,7 @@ static void unload_all(struct mcap_reader *reader) {
 }
 
 int mcap_reader_select(struct mcap_reader *reader,
-                       bool (*wanted)(const struct mcap_channel *channel, void *context),
+                       mcap_filter *wanted,
                        void *context,
                        uint64_t start_ns,
                        uint64_t end_ns) {

@@ -94,6 +94,16 @@ int mcap_reader_open(struct mcap_reader **ret_reader,
 const struct mcap_summary *mcap_reader_summary(const struct mcap_reader *reader);
 
 /**
+ * mcap_filter() - whether messages of a channel are wanted
+ * @channel:    of the file
+ * @context:    of mcap_reader_select()
+ *
+ * Return: true if they are.
+ * Context: May sleep: it is asked once for each channel, before anything is read.
+ */
+typedef bool mcap_filter(const struct mcap_channel *channel, void *context);
+
+/**
  * mcap_reader_select() - begin again, with some of the messages
  * @reader:     reader
  * @wanted:     which channels; NULL: all
@@ -105,7 +115,7 @@ const struct mcap_summary *mcap_reader_summary(const struct mcap_reader *reader)
  * Context: Setup only: allocates.
  */
 int mcap_reader_select(struct mcap_reader *reader,
-                       bool (*wanted)(const struct mcap_channel *channel, void *context),
+                       mcap_filter *wanted,
                        void *context,
                        uint64_t start_ns,
                        uint64_t end_ns);
@@ -131,25 +141,9 @@ int mcap_reader_next(struct mcap_reader *reader,
  * mcap_reader_close() - free a reader
  * @reader:     reader, may be NULL
  *
+ * Return: nothing.
  * Context: Setup only.
  */
 void mcap_reader_close(struct mcap_reader *reader);
-
-/* --- shared with recover.c --- */
-
-/* The magic and the header. As mcap_reader_open(); sets @ret_offset to what follows. */
-int mcap_file_open(struct mcap_file *file,
-                   int fd,
-                   const char *name,
-                   uint64_t memory_max,
-                   char library[64],
-                   uint64_t *ret_offset,
-                   struct mcap_error *reterr);
-
-/* Only by the index: -EBADMSG if there is none, or it is damaged. */
-int mcap_reader_open_indexed(struct mcap_reader **ret_reader,
-                             int fd,
-                             const char *name,
-                             uint64_t memory_max);
 
 #endif

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mcap/internal.h"
 #include "mcap/recover.h"
 
 #define WINDOW_BYTES ((size_t) 1 << 20)

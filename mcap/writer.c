@@ -14,7 +14,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "mcap/writer.h"
+#include "mcap/internal.h"
 
 #define CHUNK_BYTES (UINT64_C(1) << 20)
 #define CHUNK_NS UINT64_C(1000000000)
@@ -429,7 +429,11 @@ int mcap_writer_reserve(struct mcap_writer *w,
         if (w->failed) {
                 return fail(w, w->failed, reterr);
         }
-        if (w->reserved || !mcap_channel_find(&w->catalogue, channel_id)) {
+        if (w->reserved) {
+                return mcap_error_set(reterr, -EINVAL, "%s: a message is reserved already",
+                                      w->name);
+        }
+        if (!mcap_channel_find(&w->catalogue, channel_id)) {
                 return mcap_error_set(reterr, -EINVAL, "%s: channel %u was not announced", w->name,
                                       (unsigned) channel_id);
         }

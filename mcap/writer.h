@@ -39,10 +39,10 @@ struct mcap_writer_options {
  * struct mcap_writer_counts - what has become of what was given to a writer
  * @messages:           committed and, as far as anybody can tell, in the file or in the chunk that
  *                      is being filled
- * @message_bytes:      of their data
+ * @message_bytes:      of the data of all that were committed
  * @lost:               committed, but the disk was full or broken when their chunk was written
  * @chunks:             in the file
- * @file_bytes:         written so far, without the index
+ * @file_bytes:         written so far; the size of the file once it is closed
  * @pending_bytes:      in the chunk that is being filled
  */
 struct mcap_writer_counts {
@@ -124,9 +124,10 @@ int mcap_writer_channel(struct mcap_writer *writer,
  * Writes the chunk first if the message would not fit in it. Ends with mcap_writer_commit() or
  * mcap_writer_rollback(); nothing else may be done with the writer before.
  *
- * Return: 0, -EINVAL: no such channel; -EMSGSIZE: more than MCAP_MESSAGE_MAX; -ENOMEM; or the
- *         negative errno of a write, then and for each later message: -ENOSPC, -EFBIG, -EDQUOT: the
- *         disk is full, which mcap_writer_close() knows how to end; -EIO and others.
+ * Return: 0, -EINVAL: no such channel, or a message is reserved already; -EMSGSIZE: more than
+ *         MCAP_MESSAGE_MAX; -ENOMEM; or the negative errno of a write, then and for each later
+ *         message: -ENOSPC, -EFBIG, -EDQUOT: the disk is full, which mcap_writer_close() knows how
+ *         to end; -EIO and others.
  * Context: May sleep, in write(2).
  */
 int mcap_writer_reserve(struct mcap_writer *writer,
@@ -161,6 +162,7 @@ int mcap_writer_commit(struct mcap_writer *writer,
  * mcap_writer_rollback() - give the reserved message back: the copy was torn
  * @writer:     writer
  *
+ * Return: nothing.
  * Context: RT-safe: no call, no allocation.
  */
 void mcap_writer_rollback(struct mcap_writer *writer);
@@ -212,6 +214,7 @@ int mcap_writer_attachment(struct mcap_writer *writer,
  * @writer:     writer
  * @ret_counts: set
  *
+ * Return: nothing.
  * Context: RT-safe: no call, no allocation.
  */
 void mcap_writer_counts(const struct mcap_writer *writer, struct mcap_writer_counts *ret_counts);
@@ -232,27 +235,5 @@ void mcap_writer_counts(const struct mcap_writer *writer, struct mcap_writer_cou
 int mcap_writer_close(struct mcap_writer *writer,
                       struct mcap_writer_counts *ret_counts,
                       struct mcap_error *reterr);
-
-/* --- for recover.c: what another file has --- */
-
-/* The content of a Schema or Channel record, with the number it has. As mcap_catalogue_schema(). */
-int mcap_writer_adopt(struct mcap_writer *writer,
-                      enum mcap_opcode opcode,
-                      const void *content,
-                      size_t bytes);
-
-/* A chunk of @source and its uncompressed records: goes as it is, with an index of its own.
- * 0, -EBADMSG: its records are not what a chunk holds; or as mcap_writer_flush(). */
-int mcap_writer_adopt_chunk(struct mcap_writer *writer,
-                            const struct mcap_file *source,
-                            const struct mcap_chunk *chunk,
-                            const struct mcap_buffer *records,
-                            struct mcap_error *reterr);
-
-/* The content of a Metadata or Attachment record. 0, -EBADMSG or -ENOMEM. */
-int mcap_writer_adopt_record(struct mcap_writer *writer,
-                             enum mcap_opcode opcode,
-                             const void *content,
-                             size_t bytes);
 
 #endif
