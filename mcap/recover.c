@@ -206,19 +206,33 @@ static bool chunk_at(struct recover *recover, uint64_t offset) {
                mcap_chunk_load(&recover->file, &chunk, &recover->records, NULL) == 0;
 }
 
+/* The first chunk in @bytes of the file that stand in @window; their end if there is none. */
+static uint64_t
+search_window(struct recover *recover, const uint8_t *window, size_t bytes, uint64_t offset) {
+        const uint8_t *at = window, *end = window + bytes;
+
+        while ((at = memchr(at, MCAP_CHUNK, (size_t) (end - at)))) {
+                if (chunk_at(recover, offset + (uint64_t) (at - window))) {
+                        return offset + (uint64_t) (at - window);
+                }
+                at++;
+        }
+        return offset + bytes;
+}
+
 /* Goes on at the next chunk, or at the end of the file. Where the chain breaks, it is the record
  * before that may have had a wrong length, so the search begins in that one. */
 static int search(struct recover *recover, struct mcap_error *reterr) {
-        uint64_t begun = recover->offset, at = recover->doubted + 1;
-        uint8_t *window = malloc(WINDOW_BYTES), *hit;
-        size_t bytes;
+        uint64_t begun = recover->offset, at = recover->doubted + 1, found = at;
+        uint8_t *window = malloc(WINDOW_BYTES);
+        size_t bytes = 0;
         int r = 0;
 
         if (!window) {
                 return mcap_error_set(reterr, -ENOMEM, "%s: no memory", recover->file.name);
         }
-        recover->offset = recover->file.bytes;
-        while (at < recover->file.bytes && r == 0) {
+        while (found == at + bytes && found < recover->file.bytes) {
+                at = found;
                 bytes = recover->file.bytes - at < WINDOW_BYTES
                                 ? (size_t) (recover->file.bytes - at)
                                 : WINDOW_BYTES;
@@ -228,22 +242,13 @@ static int search(struct recover *recover, struct mcap_error *reterr) {
                                              "cannot be read: %s", strerror(-r));
                         break;
                 }
-                hit = memchr(window, MCAP_CHUNK, bytes);
-                if (!hit) {
-                        at += bytes;
-                        continue;
-                }
-                at += (uint64_t) (hit - window);
-                if (chunk_at(recover, at)) {
-                        recover->offset = at;
-                        break;
-                }
-                at++;
+                found = search_window(recover, window, bytes, at);
         }
         free(window);
-        recover->report.bytes_skipped += recover->offset > begun ? recover->offset - begun : 0;
-        recover->doubted = recover->offset;
-        return r;
+        recover->offset = found;
+        recover->doubted = found;
+        recover->report.bytes_skipped += found > begun ? found - begun : 0;
+        return r < 0 ? r : 1;
 }
 
 /* What may stand between the header and the summary. */
@@ -267,69 +272,86 @@ static bool known(const struct recover *recover, const struct mcap_record *recor
         }
 }
 
+/* The chain is broken at recover->offset, or what stands there is damaged as a whole. */
+static int step_over(struct recover *recover,
+                     const struct mcap_error *damage,
+                     bool chunk,
+                     struct mcap_error *reterr) {
+        damaged(recover, damage);
+        if (fatal(damage->code)) {
+                *reterr = *damage;
+                return damage->code;
+        }
+        recover->report.chunks_lost += chunk;
+        return search(recover, reterr);
+}
+
+static int step_chunk(struct recover *recover,
+                      const struct mcap_record *record,
+                      bool cut,
+                      struct mcap_error *damage,
+                      struct mcap_error *reterr) {
+        struct mcap_error head;
+        struct mcap_chunk chunk;
+        int r;
+
+        r = mcap_chunk_head(&recover->file, record, cut, &chunk, &head);
+        if (cut && r == 0) {
+                damaged(recover, damage);
+                r = take_cut_chunk(recover, &chunk, reterr);
+                return r < 0 ? r : 0;
+        }
+        if (cut || (r < 0 && r != -EPROTONOSUPPORT)) {
+                return step_over(recover, cut ? damage : &head, true, reterr);
+        }
+        recover->offset = record->offset + MCAP_RECORD_HEAD_BYTES + record->bytes;
+        recover->doubted = recover->offset - 1;
+        if (r < 0) {
+                damaged(recover, &head);
+                recover->report.chunks_lost++;
+                return 1;
+        }
+        r = take_chunk(recover, &chunk, reterr);
+        return r < 0 ? r : 1;
+}
+
 /* 1: go on at recover->offset; 0: the end. */
 static int step(struct recover *recover, struct mcap_error *reterr) {
         struct mcap_record record = {0};
         struct mcap_error damage = {0};
-        struct mcap_chunk chunk;
-        int r, head = -EBADMSG;
+        int r;
 
         r = mcap_record_at(&recover->file, recover->offset, &record, &damage);
         if (r == 0) {
                 return 0;
         }
-        if ((r == 1 || r == -ENODATA) && record.opcode == MCAP_CHUNK) {
-                head = mcap_chunk_head(&recover->file, &record, r < 0, &chunk,
-                                       r < 0 ? NULL : &damage);
-        }
-        if (r == -ENODATA && head == 0) {
-                damaged(recover, &damage);
-                r = take_cut_chunk(recover, &chunk, reterr);
-                return r < 0 ? r : 0;
+        if (record.opcode == MCAP_CHUNK && (r == 1 || r == -ENODATA)) {
+                return step_chunk(recover, &record, r < 0, &damage, reterr);
         }
         if (r == 1 && !known(recover, &record)) {
-                (void) mcap_error_at(&damage, -EBADMSG, recover->file.name, record.offset,
-                                     "not a record");
+                r = mcap_error_at(&damage, -EBADMSG, recover->file.name, record.offset,
+                                  "not a record");
         }
-        if (r < 0 || !known(recover, &record) ||
-            (record.opcode == MCAP_CHUNK && head == -EBADMSG)) {
-                damaged(recover, &damage);
-                if (fatal(r)) {
-                        *reterr = damage;
-                        return r;
-                }
-                recover->report.chunks_lost += record.opcode == MCAP_CHUNK;
-                r = search(recover, reterr);
-                return r < 0 ? r : 1;
+        if (r < 0) {
+                return step_over(recover, &damage, false, reterr);
         }
         recover->offset = record.offset + MCAP_RECORD_HEAD_BYTES + record.bytes;
-        recover->doubted = record.opcode == MCAP_CHUNK ? recover->offset - 1 : record.offset;
+        recover->doubted = record.offset;
         if (record.opcode == MCAP_DATA_END) {
                 return 0;
         }
-        if (record.opcode == MCAP_CHUNK && head < 0) {
+        if (record.opcode == MCAP_MESSAGE_INDEX || record.opcode >= 0x80) {
+                return 1;
+        }
+        r = mcap_record_load(&recover->file, &record, &recover->records, &damage);
+        if (r < 0) {
                 damaged(recover, &damage);
-                recover->report.chunks_lost++;
-                return fatal(head) ? head : 1;
+                *reterr = damage;
+                return fatal(r) ? r : 1;
         }
-        if (record.opcode == MCAP_CHUNK) {
-                r = take_chunk(recover, &chunk, reterr);
-        } else if (record.opcode == MCAP_MESSAGE_INDEX || record.opcode >= 0x80) {
-                r = 0;
-        } else {
-                r = mcap_record_load(&recover->file, &record, &recover->records, &damage);
-                if (r == 0) {
-                        r = take_record(
-                                recover, record.opcode,
-                                mcap_cursor_over(recover->records.data, recover->records.bytes),
-                                record.offset, reterr);
-                } else if (!fatal(r)) {
-                        damaged(recover, &damage);
-                        r = 0;
-                } else {
-                        *reterr = damage;
-                }
-        }
+        r = take_record(recover, record.opcode,
+                        mcap_cursor_over(recover->records.data, recover->records.bytes),
+                        record.offset, reterr);
         return r < 0 ? r : 1;
 }
 

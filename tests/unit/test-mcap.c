@@ -1334,6 +1334,42 @@ static void test_cut_chunk(void **state) {
         }
 }
 
+/* A part of the disk that came back as something else, which looks like chunks all over. */
+static void test_hole_in_the_middle(void **state) {
+        struct mcap_recovery recovery;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        uint8_t hole[20000];
+        int fd = file_make(), to = file_make();
+        uint64_t count = 0;
+        unsigned i = 0;
+
+        write_rounds(fd, MCAP_COMPRESSION_LZ4);
+        memset(hole, MCAP_CHUNK, sizeof(hole));
+        assert_int_equal(pwrite(fd, hole, sizeof(hole), file_bytes(fd) / 3), sizeof(hole));
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+        assert_true(recovery.damage.code < 0);
+        assert_true(recovery.chunks_lost > 0);
+        assert_true(recovery.bytes_skipped > 15000 && recovery.bytes_skipped < 50000);
+        assert_int_equal(recovery.messages_expected, ROUND);
+        assert_true(recovery.messages > ROUND / 2 && recovery.messages < ROUND);
+        assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
+        while (mcap_reader_next(reader, &message, &error) == 1) {
+                while (i < ROUND && rounds[i].sequence != message.sequence) {
+                        i++;
+                }
+                assert_true(i < ROUND);
+                check_message(&message, &rounds[i]);
+                count++;
+        }
+        assert_int_equal(count, recovery.messages);
+        assert_int_equal(i, ROUND - 1);
+        mcap_reader_close(reader);
+        (void) close(fd);
+        (void) close(to);
+}
+
 /* A recorder that was killed between two chunks, and the whole of a message in a third. */
 static void test_killed_writer(void **state) {
         struct mcap_recovery recovery;
@@ -1423,6 +1459,7 @@ int main(void) {
                 cmocka_unit_test(test_each_length_zstd),
                 cmocka_unit_test(test_each_length_lz4),
                 cmocka_unit_test(test_cut_chunk),
+                cmocka_unit_test(test_hole_in_the_middle),
                 cmocka_unit_test(test_killed_writer),
                 cmocka_unit_test(test_offsets_beyond_32_bits),
         };
