@@ -1046,6 +1046,46 @@ static void test_bytes_of_a_file(void **state) {
         (void) close(fd);
 }
 
+/* A reload that brings a topic: it stands in front of the chunk that has its messages, so that the
+ * file is read with and without its end. */
+static void test_channels_that_come_later(void **state) {
+        struct mcap_writer *writer;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct written written;
+        struct mcap_error error;
+        int fd = file_make(), cut;
+        uint16_t channel;
+        unsigned i;
+
+        writer = writer_make(fd, NULL, 1);
+        written = (struct written){0, 0, 0, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_channel(writer, 1, "topic_1", "cdr", NULL, &channel), 0);
+        assert_int_equal(channel, 2);
+        written = (struct written){1, 1, 1, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_flush(writer, &error), 0);
+        assert_int_equal(mcap_writer_channel(writer, 0, "topic_2", "cdr", NULL, &channel), 0);
+        written = (struct written){2, 2, 2, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        for (cut = 0; cut < 2; cut++) {
+                assert_int_equal(ftruncate(fd, file_bytes(fd) - cut), 0);
+                assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+                assert_int_equal(mcap_reader_summary(reader)->indexed, !cut);
+                assert_int_equal(mcap_reader_summary(reader)->chunk_count, 2);
+                for (i = 0; i < 3; i++) {
+                        written = (struct written){i, i, i, 10};
+                        assert_int_equal(mcap_reader_next(reader, &message, &error), 1);
+                        check_message(&message, &written);
+                }
+                assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+                mcap_reader_close(reader);
+        }
+        (void) close(fd);
+}
+
 /* --- wrong use --- */
 
 static void test_writer_refuses(void **state) {
@@ -1448,6 +1488,7 @@ int main(void) {
                 cmocka_unit_test(test_thousands_of_channels),
                 cmocka_unit_test(test_empty_file),
                 cmocka_unit_test(test_bytes_of_a_file),
+                cmocka_unit_test(test_channels_that_come_later),
                 cmocka_unit_test(test_writer_refuses),
                 cmocka_unit_test(test_reader_refuses_what_is_no_mcap),
                 cmocka_unit_test(test_memory_is_limited),
