@@ -1021,6 +1021,7 @@ static int write_tail(struct mcap_writer *w) {
                         w->end += tail.bytes;
                         break;
                 }
+                (void) fail(w, r, NULL);
                 if (!disk_full(r) || w->chunks == 0 || drop_chunk(w) < 0) {
                         (void) !ftruncate(w->fd, (off_t) w->end);
                         break;
@@ -1053,10 +1054,11 @@ int mcap_writer_close(struct mcap_writer *w,
                                      "'slipring bag recover' rebuilds it",
                                      strerror(-r));
         } else if (lost < 0 || w->lost > 0) {
-                (void) mcap_error_at(reterr, lost < 0 ? lost : -ENOSPC, w->name, w->end,
+                lost = lost < 0 ? lost : w->failed ? w->failed : -ENOMEM;
+                (void) mcap_error_at(reterr, lost, w->name, w->end,
                                      "%s; %" PRIu64 " messages are in the file, which is complete, "
                                      "%" PRIu64 " were lost",
-                                     strerror(lost < 0 ? -lost : ENOSPC), w->messages, w->lost);
+                                     strerror(-lost), w->messages, w->lost);
                 r = 1;
         }
         writer_free(w);
