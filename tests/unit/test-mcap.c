@@ -1,0 +1,1509 @@
+/*
+ * mcap/: what is written is read again, in order; and of a file that is damaged nothing is read
+ * that was not written.
+ */
+
+/* cmocka wants these, in this order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mcap/recover.h"
+
+#define SCHEMA_TEXT "float64 x\n"
+#define MS UINT64_C(1000000)
+
+/* A message, and what makes up its data. */
+struct written {
+        unsigned topic;
+        uint32_t sequence;
+        uint64_t log_time_ns;
+        size_t bytes;
+};
+
+static int file_make(void) {
+        int fd = memfd_create("test.mcap", MFD_CLOEXEC);
+
+        assert_true(fd >= 0);
+        return fd;
+}
+
+static off_t file_bytes(int fd) {
+        struct stat status;
+
+        assert_int_equal(fstat(fd, &status), 0);
+        return status.st_size;
+}
+
+static uint8_t *file_read(int fd, size_t *ret_bytes) {
+        size_t bytes = (size_t) file_bytes(fd);
+        uint8_t *data = malloc(bytes + 1);
+
+        assert_non_null(data);
+        assert_int_equal(pread(fd, data, bytes, 0), bytes);
+        *ret_bytes = bytes;
+        return data;
+}
+
+static void file_write(int fd, const uint8_t *data, size_t bytes) {
+        assert_int_equal(ftruncate(fd, 0), 0);
+        assert_int_equal(pwrite(fd, data, bytes, 0), bytes);
+}
+
+static uint8_t data_at(const struct written *message, size_t i) {
+        return (uint8_t) (message->topic * 31 + message->sequence * 7 + i);
+}
+
+static void topic_name(char text[32], unsigned topic) {
+        (void) snprintf(text, 32, "topic_%u", topic);
+}
+
+static struct mcap_writer *
+writer_make(int fd, const struct mcap_writer_options *options, unsigned topics) {
+        struct mcap_writer *writer;
+        uint16_t schema, channel;
+        struct mcap_error error;
+        char name[32];
+        unsigned i;
+
+        assert_int_equal(mcap_writer_open(&writer, fd, "test.mcap", options, &error), 0);
+        assert_int_equal(mcap_writer_schema(writer, "test_msgs/msg/X", "ros2msg", SCHEMA_TEXT,
+                                            strlen(SCHEMA_TEXT), &schema),
+                         0);
+        for (i = 0; i < topics; i++) {
+                topic_name(name, i);
+                assert_int_equal(mcap_writer_channel(writer, schema, name, "cdr",
+                                                     (const char *[]){"unit", "m", NULL}, &channel),
+                                 0);
+                assert_int_equal(channel, i + 1);
+        }
+        return writer;
+}
+
+static int
+put(struct mcap_writer *writer, const struct written *message, struct mcap_error *error) {
+        uint8_t *data;
+        void *room;
+        size_t i;
+        int r;
+
+        r = mcap_writer_reserve(writer, (uint16_t) (message->topic + 1), message->bytes + 3, &room,
+                                error);
+        if (r < 0) {
+                return r;
+        }
+        data = room;
+        for (i = 0; i < message->bytes; i++) {
+                data[i] = data_at(message, i);
+        }
+        return mcap_writer_commit(writer, message->sequence, message->log_time_ns,
+                                  message->log_time_ns + 1, message->bytes, error);
+}
+
+static void check_message(const struct mcap_message *message, const struct written *written) {
+        char name[32];
+        size_t i;
+
+        topic_name(name, written->topic);
+        assert_string_equal(message->channel->topic, name);
+        assert_string_equal(message->channel->encoding, "cdr");
+        assert_int_equal(message->sequence, written->sequence);
+        assert_int_equal(message->log_time_ns, written->log_time_ns);
+        assert_int_equal(message->publish_time_ns, written->log_time_ns + 1);
+        assert_int_equal(message->bytes, written->bytes);
+        for (i = 0; i < message->bytes; i++) {
+                if (message->data[i] != data_at(written, i)) {
+                        fail_msg("byte %zu of %s %u", i, name, message->sequence);
+                }
+        }
+}
+
+/* --- round trips --- */
+
+#define ROUND 3000u
+
+static struct written rounds[ROUND];
+
+static int by_time(const void *a, const void *b) {
+        const struct written *x = a, *y = b;
+
+        if (x->log_time_ns != y->log_time_ns) {
+                return x->log_time_ns < y->log_time_ns ? -1 : 1;
+        }
+        return 0;
+}
+
+/* Log times that jump back by up to 40 ms, over chunks of 10 ms or of 4 KiB. */
+static void write_rounds(int fd, enum mcap_compression compression) {
+        struct mcap_writer_options options = {
+                .compression = compression, .chunk_bytes = 4096, .chunk_ns = 10 * MS};
+        struct mcap_writer *writer = writer_make(fd, &options, 3);
+        struct mcap_writer_counts counts;
+        struct mcap_error error;
+        unsigned i, random = 7;
+        void *room;
+
+        for (i = 0; i < ROUND; i++) {
+                random = random * 1103515245u + 12345u;
+                rounds[i] = (struct written){
+                        .topic = (random >> 16) % 3,
+                        .sequence = i,
+                        .log_time_ns = (100 + i) * MS - (random >> 20) % 40 * MS,
+                        .bytes = i == 1000 ? 9000 : (random >> 8) % 200,
+                };
+                assert_int_equal(put(writer, &rounds[i], &error), 0);
+                if (i % 5 == 0) {
+                        /* A torn read. */
+                        assert_int_equal(mcap_writer_reserve(writer, 1, 50, &room, &error), 0);
+                        memset(room, 0xee, 50);
+                        mcap_writer_rollback(writer);
+                }
+        }
+        mcap_writer_counts(writer, &counts);
+        assert_int_equal(counts.messages, ROUND);
+        assert_true(counts.chunks > 40);
+        assert_int_equal(mcap_writer_close(writer, &counts, &error), 0);
+        assert_int_equal(counts.messages, ROUND);
+        assert_int_equal(counts.lost, 0);
+        assert_int_equal(counts.file_bytes, file_bytes(fd));
+        /* The sort of glibc is a merge sort, and keeps the order of the file. */
+        qsort(rounds, ROUND, sizeof(rounds[0]), by_time);
+}
+
+static void check_rounds(struct mcap_reader *reader) {
+        struct mcap_message message;
+        struct mcap_error error;
+        unsigned i;
+
+        for (i = 0; i < ROUND; i++) {
+                if (mcap_reader_next(reader, &message, &error) != 1) {
+                        fail_msg("%u: %s", i, error.text);
+                }
+                check_message(&message, &rounds[i]);
+        }
+        assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+        assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+}
+
+static void round_trip(enum mcap_compression compression) {
+        const struct mcap_summary *summary;
+        struct mcap_reader *reader;
+        struct mcap_text value;
+        struct mcap_error error;
+        int fd = file_make();
+
+        write_rounds(fd, compression);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        summary = mcap_reader_summary(reader);
+        assert_true(summary->indexed);
+        assert_int_equal(summary->damage.code, 0);
+        assert_int_equal(summary->message_count, ROUND);
+        assert_int_equal(summary->start_ns, rounds[0].log_time_ns);
+        assert_int_equal(summary->end_ns, rounds[ROUND - 1].log_time_ns);
+        assert_int_equal(summary->compressions[compression], summary->chunk_count);
+        assert_string_equal(summary->library, "slipring");
+        assert_int_equal(summary->catalogue.schema_count, 1);
+        assert_string_equal(summary->catalogue.schemas[0].encoding, "ros2msg");
+        assert_memory_equal(summary->catalogue.schemas[0].data, SCHEMA_TEXT, strlen(SCHEMA_TEXT));
+        assert_true(mcap_channel_metadata(&summary->catalogue.channels[2], "unit", &value));
+        assert_true(mcap_text_is(value, "m"));
+        assert_false(mcap_channel_metadata(&summary->catalogue.channels[2], "m", &value));
+        check_rounds(reader);
+        /* And again. */
+        assert_int_equal(mcap_reader_select(reader, NULL, NULL, 0, UINT64_MAX), 0);
+        check_rounds(reader);
+        mcap_reader_close(reader);
+
+        /* The same without the index. */
+        assert_int_equal(ftruncate(fd, file_bytes(fd) - 1), 0);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        summary = mcap_reader_summary(reader);
+        assert_false(summary->indexed);
+        assert_int_equal(summary->message_count, ROUND);
+        assert_non_null(strstr(summary->damage.text, "'slipring bag recover'"));
+        check_rounds(reader);
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+static void test_round_trip_plain(void **state) {
+        round_trip(MCAP_COMPRESSION_NONE);
+}
+
+static void test_round_trip_zstd(void **state) {
+        round_trip(MCAP_COMPRESSION_ZSTD);
+}
+
+static void test_round_trip_lz4(void **state) {
+        round_trip(MCAP_COMPRESSION_LZ4);
+}
+
+static bool is_topic_2(const struct mcap_channel *channel, void *context) {
+        return strcmp(channel->topic, "topic_2") == 0;
+}
+
+static void test_selection_by_topic_and_time(void **state) {
+        uint64_t start_ns, end_ns;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+        unsigned i, seen = 0;
+
+        write_rounds(fd, MCAP_COMPRESSION_ZSTD);
+        start_ns = rounds[1000].log_time_ns;
+        end_ns = rounds[2000].log_time_ns;
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_int_equal(mcap_reader_select(reader, is_topic_2, NULL, start_ns, end_ns), 0);
+        for (i = 0; i < ROUND; i++) {
+                if (rounds[i].topic == 2 && rounds[i].log_time_ns >= start_ns &&
+                    rounds[i].log_time_ns <= end_ns) {
+                        assert_int_equal(mcap_reader_next(reader, &message, &error), 1);
+                        check_message(&message, &rounds[i]);
+                        seen++;
+                }
+        }
+        assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+        assert_true(seen > 200);
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+static void test_thousands_of_channels(void **state) {
+        enum { CHANNELS = 5000 };
+        struct mcap_writer_options options = {.compression = MCAP_COMPRESSION_LZ4};
+        struct mcap_writer *writer;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        struct written written;
+        int fd = file_make();
+        unsigned i;
+
+        writer = writer_make(fd, &options, CHANNELS);
+        for (i = 0; i < 3 * CHANNELS; i++) {
+                written = (struct written){i % CHANNELS, i, MS * i, 24};
+                assert_int_equal(put(writer, &written, &error), 0);
+        }
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_true(mcap_reader_summary(reader)->indexed);
+        for (i = 0; i < 3 * CHANNELS; i++) {
+                written = (struct written){i % CHANNELS, i, MS * i, 24};
+                assert_int_equal(mcap_reader_next(reader, &message, &error), 1);
+                check_message(&message, &written);
+                assert_int_equal(message.channel->message_count, 3);
+        }
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+static void test_empty_file(void **state) {
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+
+        assert_int_equal(mcap_writer_close(writer_make(fd, NULL, 1), NULL, &error), 0);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_true(mcap_reader_summary(reader)->indexed);
+        assert_int_equal(mcap_reader_summary(reader)->catalogue.channel_count, 1);
+        assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+/* Byte for byte what the specification says, put together by hand from it and not by us. */
+static void test_bytes_of_a_file(void **state) {
+        static const uint8_t expected[] = {
+                /* magic */
+                0x89,
+                0x4d,
+                0x43,
+                0x41,
+                0x50,
+                0x30,
+                0x0d,
+                0x0a,
+                /* Header */
+                0x01,
+                0x0c,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x04,
+                0x00,
+                0x00,
+                0x00,
+                0x74,
+                0x65,
+                0x73,
+                0x74,
+                /* Schema */
+                0x03,
+                0x22,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x07,
+                0x00,
+                0x00,
+                0x00,
+                0x61,
+                0x2f,
+                0x6d,
+                0x73,
+                0x67,
+                0x2f,
+                0x42,
+                0x07,
+                0x00,
+                0x00,
+                0x00,
+                0x72,
+                0x6f,
+                0x73,
+                0x32,
+                0x6d,
+                0x73,
+                0x67,
+                0x06,
+                0x00,
+                0x00,
+                0x00,
+                0x62,
+                0x6f,
+                0x6f,
+                0x6c,
+                0x20,
+                0x62,
+                /* Channel */
+                0x04,
+                0x1e,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x01,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x74,
+                0x03,
+                0x00,
+                0x00,
+                0x00,
+                0x63,
+                0x64,
+                0x72,
+                0x0a,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x6b,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x76,
+                /* Chunk */
+                0x06,
+                0x70,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x08,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x48,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x0d,
+                0x27,
+                0x54,
+                0x96,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x48,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x05,
+                0x1b,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x07,
+                0x00,
+                0x00,
+                0x00,
+                0x08,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x03,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x01,
+                0x05,
+                0x1b,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x08,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x04,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                /* MessageIndex, by time */
+                0x07,
+                0x26,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x20,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x24,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x08,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* DataEnd */
+                0x0f,
+                0x04,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* Schema */
+                0x03,
+                0x22,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x07,
+                0x00,
+                0x00,
+                0x00,
+                0x61,
+                0x2f,
+                0x6d,
+                0x73,
+                0x67,
+                0x2f,
+                0x42,
+                0x07,
+                0x00,
+                0x00,
+                0x00,
+                0x72,
+                0x6f,
+                0x73,
+                0x32,
+                0x6d,
+                0x73,
+                0x67,
+                0x06,
+                0x00,
+                0x00,
+                0x00,
+                0x62,
+                0x6f,
+                0x6f,
+                0x6c,
+                0x20,
+                0x62,
+                /* Channel */
+                0x04,
+                0x1e,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x01,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x74,
+                0x03,
+                0x00,
+                0x00,
+                0x00,
+                0x63,
+                0x64,
+                0x72,
+                0x0a,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x6b,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x76,
+                /* Statistics */
+                0x0b,
+                0x38,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x02,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x08,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x0a,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0x02,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* ChunkIndex */
+                0x08,
+                0x4a,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x08,
+                0x07,
+                0x06,
+                0x05,
+                0x04,
+                0x03,
+                0x02,
+                0x01,
+                0x6f,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x79,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x0a,
+                0x00,
+                0x00,
+                0x00,
+                0x01,
+                0x00,
+                0xe8,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x2f,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x48,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x48,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* SummaryOffset */
+                0x0e,
+                0x11,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x03,
+                0x24,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x2b,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* SummaryOffset */
+                0x0e,
+                0x11,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x04,
+                0x4f,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x27,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* SummaryOffset */
+                0x0e,
+                0x11,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x0b,
+                0x76,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x41,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* SummaryOffset */
+                0x0e,
+                0x11,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x08,
+                0xb7,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x53,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                /* Footer */
+                0x02,
+                0x14,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x24,
+                0x01,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x0a,
+                0x02,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x00,
+                0x21,
+                0xee,
+                0x59,
+                0x07,
+                /* magic */
+                0x89,
+                0x4d,
+                0x43,
+                0x41,
+                0x50,
+                0x30,
+                0x0d,
+                0x0a,
+        };
+        static const uint8_t data[2][5] = {{0, 1, 0, 0, 1}, {0, 1, 0, 0, 0}};
+        struct mcap_writer_options options = {.library = "test"};
+        struct mcap_writer *writer;
+        struct mcap_error error;
+        uint16_t schema, channel;
+        uint8_t *file;
+        size_t bytes;
+        void *room;
+        int fd = file_make(), i;
+
+        assert_int_equal(mcap_writer_open(&writer, fd, "test.mcap", &options, &error), 0);
+        assert_int_equal(mcap_writer_schema(writer, "a/msg/B", "ros2msg", "bool b", 6, &schema), 0);
+        assert_int_equal(mcap_writer_channel(writer, schema, "t", "cdr",
+                                             (const char *[]){"k", "v", NULL}, &channel),
+                         0);
+        for (i = 0; i < 2; i++) {
+                assert_int_equal(mcap_writer_reserve(writer, channel, 5, &room, &error), 0);
+                memcpy(room, data[i], 5);
+                assert_int_equal(
+                        mcap_writer_commit(writer, 7 + (uint32_t) i,
+                                           UINT64_C(0x0102030405060708) - 8u * (unsigned) i,
+                                           3 + (uint64_t) i, 5, &error),
+                        0);
+        }
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        file = file_read(fd, &bytes);
+        for (i = 0; i < (int) sizeof(expected) && i < (int) bytes; i++) {
+                if (file[i] != expected[i]) {
+                        fail_msg("byte %d: 0x%02x instead of 0x%02x", i, file[i], expected[i]);
+                }
+        }
+        assert_int_equal(bytes, sizeof(expected));
+        free(file);
+        (void) close(fd);
+}
+
+/* A reload that brings a topic: it stands in front of the chunk that has its messages, so that the
+ * file is read with and without its end. */
+static void test_channels_that_come_later(void **state) {
+        struct mcap_writer *writer;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct written written;
+        struct mcap_error error;
+        int fd = file_make(), cut;
+        uint16_t channel;
+        unsigned i;
+
+        writer = writer_make(fd, NULL, 1);
+        written = (struct written){0, 0, 0, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_channel(writer, 1, "topic_1", "cdr", NULL, &channel), 0);
+        assert_int_equal(channel, 2);
+        written = (struct written){1, 1, 1, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_flush(writer, &error), 0);
+        assert_int_equal(mcap_writer_channel(writer, 0, "topic_2", "cdr", NULL, &channel), 0);
+        written = (struct written){2, 2, 2, 10};
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        for (cut = 0; cut < 2; cut++) {
+                assert_int_equal(ftruncate(fd, file_bytes(fd) - cut), 0);
+                assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+                assert_int_equal(mcap_reader_summary(reader)->indexed, !cut);
+                assert_int_equal(mcap_reader_summary(reader)->chunk_count, 2);
+                for (i = 0; i < 3; i++) {
+                        written = (struct written){i, i, i, 10};
+                        assert_int_equal(mcap_reader_next(reader, &message, &error), 1);
+                        check_message(&message, &written);
+                }
+                assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+                mcap_reader_close(reader);
+        }
+        (void) close(fd);
+}
+
+/* --- wrong use --- */
+
+static void test_writer_refuses(void **state) {
+        struct mcap_writer *writer, *second;
+        struct mcap_error error;
+        uint16_t id;
+        void *room;
+        int fd = file_make(), full;
+
+        full = open("/dev/full", O_RDWR | O_CLOEXEC);
+        assert_int_equal(mcap_writer_open(&writer, full, "/dev/full", NULL, &error), -EINVAL);
+        assert_string_equal(error.text, "/dev/full: not an empty regular file");
+        (void) close(full);
+        writer = writer_make(fd, NULL, 1);
+        assert_int_equal(mcap_writer_open(&second, fd, "test.mcap", NULL, &error), -EINVAL);
+        assert_int_equal(mcap_writer_channel(writer, 7, "t", "cdr", NULL, &id), -EINVAL);
+        assert_int_equal(mcap_writer_reserve(writer, 2, 1, &room, &error), -EINVAL);
+        assert_int_equal(mcap_writer_reserve(writer, 1, MCAP_MESSAGE_MAX + 1, &room, &error),
+                         -EMSGSIZE);
+        assert_int_equal(mcap_writer_commit(writer, 1, 1, 1, 1, &error), -EINVAL);
+        assert_int_equal(mcap_writer_reserve(writer, 1, 8, &room, &error), 0);
+        assert_int_equal(mcap_writer_commit(writer, 1, 1, 1, 9, &error), -EINVAL);
+        mcap_writer_rollback(writer);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        (void) close(fd);
+}
+
+static void test_reader_refuses_what_is_no_mcap(void **state) {
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), -EBADMSG);
+        file_write(fd, (const uint8_t *) "no such thing as a bag", 22);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), -EBADMSG);
+        assert_string_equal(error.text, "test.mcap: offset 0x0: not an MCAP file");
+        (void) close(fd);
+        assert_int_equal(mcap_reader_open(&reader, STDIN_FILENO + 100, "none", 0, &error), -EBADF);
+}
+
+static void test_memory_is_limited(void **state) {
+        struct mcap_writer_options options = {.compression = MCAP_COMPRESSION_ZSTD};
+        struct written written = {0, 1, MS, 300000};
+        struct mcap_message message;
+        struct mcap_writer *writer;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+
+        writer = writer_make(fd, &options, 1);
+        assert_int_equal(put(writer, &written, &error), 0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        assert_true(file_bytes(fd) < 5000);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 100000, &error), 0);
+        assert_int_equal(mcap_reader_next(reader, &message, &error), -EFBIG);
+        assert_non_null(strstr(error.text, "limit of 100000"));
+        assert_int_equal(mcap_reader_next(reader, &message, &error), -EFBIG);
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+/* 4 KiB of zeros that claim to become a TiB, and a window of gigabytes. */
+static void test_sizes_that_cannot_be(void **state) {
+        assert_true(mcap_unpack_plausible(MCAP_COMPRESSION_ZSTD, 20, 300000));
+        assert_false(mcap_unpack_plausible(MCAP_COMPRESSION_ZSTD, 4096, UINT64_C(1) << 40));
+        assert_false(mcap_unpack_plausible(MCAP_COMPRESSION_LZ4, 4096, 1 << 24));
+        assert_false(mcap_unpack_plausible(MCAP_COMPRESSION_NONE, 4096, 4097));
+}
+
+/* --- the small file --- */
+
+/* Six messages in three chunks, with all that a file can have. */
+static const struct written small[] = {
+        {0, 1, 1 * MS, 5},  {1, 1, 2 * MS, 3},  {0, 2, 31 * MS, 4},
+        {1, 2, 32 * MS, 1}, {0, 3, 63 * MS, 0}, {0, 4, 64 * MS, 7},
+};
+#define SMALL (sizeof(small) / sizeof(small[0]))
+
+static void write_small(int fd, enum mcap_compression compression) {
+        struct mcap_writer_options options = {.compression = compression, .library = "test"};
+        struct mcap_writer *writer = writer_make(fd, &options, 2);
+        struct mcap_error error;
+        size_t i;
+
+        assert_int_equal(
+                mcap_writer_metadata(writer, "bus", (const char *[]){"name", "rover", NULL}), 0);
+        assert_int_equal(
+                mcap_writer_attachment(writer, "rover.yaml", "application/yaml", MS, "a: b", 4), 0);
+        for (i = 0; i < SMALL; i++) {
+                assert_int_equal(put(writer, &small[i], &error), 0);
+                if (i % 2 == 1) {
+                        assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                }
+        }
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+}
+
+/* Reads all there is: a subsequence of what was written, a prefix unless @gaps. How many. */
+static size_t read_small(int fd, bool gaps, bool *ret_flawless) {
+        const struct mcap_summary *summary;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        size_t count = 0, at = 0;
+        int r;
+
+        *ret_flawless = false;
+        error.text[0] = '\0';
+        r = mcap_reader_open(&reader, fd, "test.mcap", 1 << 20, &error);
+        if (r < 0) {
+                assert_int_equal(strncmp(error.text, "test.mcap: ", 11), 0);
+                return 0;
+        }
+        summary = mcap_reader_summary(reader);
+        while ((r = mcap_reader_next(reader, &message, &error)) == 1) {
+                while (gaps && at < SMALL && small[at].log_time_ns != message.log_time_ns) {
+                        at++;
+                }
+                assert_true(at < SMALL);
+                check_message(&message, &small[at++]);
+                count++;
+        }
+        if (r < 0) {
+                assert_int_equal(r, error.code);
+                assert_int_equal(strncmp(error.text, "test.mcap: offset 0x", 20), 0);
+        }
+        *ret_flawless = r == 0 && summary->damage.code == 0;
+        if (*ret_flawless) {
+                assert_int_equal(summary->message_count, count);
+        }
+        mcap_reader_close(reader);
+        return count;
+}
+
+static void recover_small(int fd, struct mcap_recovery *recovery) {
+        struct mcap_error error;
+        bool flawless;
+        int to = file_make();
+        size_t count;
+
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 1 << 20, recovery, &error),
+                         0);
+        count = read_small(to, true, &flawless);
+        assert_true(flawless);
+        assert_int_equal(count, recovery->messages);
+        (void) close(to);
+}
+
+static void flip_each_byte(enum mcap_compression compression) {
+        static const uint8_t flips[] = {0x01, 0x80, 0xff};
+        struct mcap_recovery recovery;
+        size_t bytes, at, i, count;
+        int fd = file_make();
+        bool flawless;
+        uint8_t *data;
+
+        write_small(fd, compression);
+        data = file_read(fd, &bytes);
+        assert_int_equal(read_small(fd, false, &flawless), SMALL);
+        assert_true(flawless);
+        for (at = 0; at < bytes; at++) {
+                for (i = 0; i < sizeof(flips); i++) {
+                        data[at] ^= flips[i];
+                        file_write(fd, data, bytes);
+                        count = read_small(fd, false, &flawless);
+                        /* Without a word everything has to be there. */
+                        if (flawless && count != SMALL) {
+                                fail_msg("byte %zu ^ 0x%02x: %zu messages", at, flips[i], count);
+                        }
+                        if (at >= MCAP_MAGIC_BYTES) {
+                                recover_small(fd, &recovery);
+                                /* One byte costs a chunk at most, of two messages. */
+                                if (recovery.messages + 2 < SMALL) {
+                                        fail_msg("byte %zu ^ 0x%02x: %d recovered: %s", at,
+                                                 flips[i], (int) recovery.messages,
+                                                 recovery.damage.text);
+                                }
+                                if (recovery.messages < SMALL) {
+                                        assert_true(recovery.damage.code < 0 ||
+                                                    recovery.messages_lost > 0 ||
+                                                    recovery.messages_expected > recovery.messages);
+                                }
+                        }
+                        data[at] ^= flips[i];
+                }
+        }
+        free(data);
+        (void) close(fd);
+}
+
+static void test_each_byte_flipped_plain(void **state) {
+        flip_each_byte(MCAP_COMPRESSION_NONE);
+}
+
+static void test_each_byte_flipped_zstd(void **state) {
+        flip_each_byte(MCAP_COMPRESSION_ZSTD);
+}
+
+static void test_each_byte_flipped_lz4(void **state) {
+        flip_each_byte(MCAP_COMPRESSION_LZ4);
+}
+
+static void cut_everywhere(enum mcap_compression compression) {
+        struct mcap_recovery recovery;
+        size_t bytes, length, count, most = 0;
+        int fd = file_make();
+        bool flawless;
+        uint8_t *data;
+
+        write_small(fd, compression);
+        data = file_read(fd, &bytes);
+        for (length = 0; length < bytes; length++) {
+                file_write(fd, data, length);
+                count = read_small(fd, false, &flawless);
+                assert_false(flawless);
+                /* More bytes are never fewer messages. */
+                assert_true(count >= most);
+                most = count;
+                if (length >= MCAP_MAGIC_BYTES) {
+                        recover_small(fd, &recovery);
+                        assert_true(recovery.messages >= count);
+                        assert_true(recovery.messages <= count + 2);
+                        assert_int_equal(recovery.messages - recovery.messages_unchecked, count);
+                }
+        }
+        assert_int_equal(most, SMALL);
+        free(data);
+        (void) close(fd);
+}
+
+static void test_each_length_plain(void **state) {
+        cut_everywhere(MCAP_COMPRESSION_NONE);
+}
+
+static void test_each_length_zstd(void **state) {
+        cut_everywhere(MCAP_COMPRESSION_ZSTD);
+}
+
+static void test_each_length_lz4(void **state) {
+        cut_everywhere(MCAP_COMPRESSION_LZ4);
+}
+
+/* Of a large chunk that was cut, compressed or not, what came before the cut is kept. */
+static void test_cut_chunk(void **state) {
+        enum { MESSAGES = 4000 };
+        struct mcap_writer_options options = {.chunk_bytes = 1 << 20};
+        struct mcap_recovery recovery;
+        struct mcap_message message;
+        struct mcap_writer *writer;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        struct written written;
+        int fd, to, compression;
+        unsigned i;
+
+        for (compression = 0; compression < MCAP_COMPRESSION_COUNT; compression++) {
+                fd = file_make();
+                to = file_make();
+                options.compression = (enum mcap_compression) compression;
+                writer = writer_make(fd, &options, 2);
+                for (i = 0; i < MESSAGES; i++) {
+                        written = (struct written){i % 2, i, i, 200};
+                        assert_int_equal(put(writer, &written, &error), 0);
+                }
+                assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                /* Before the index, and half of what is there then. */
+                assert_int_equal(ftruncate(fd, (file_bytes(fd) - MESSAGES * 16) / 2), 0);
+                assert_int_equal(
+                        mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+                assert_int_equal(recovery.chunks, 0);
+                assert_int_equal(recovery.chunks_lost, 1);
+                assert_int_equal(recovery.messages, recovery.messages_unchecked);
+                assert_int_equal(recovery.damage.code, -ENODATA);
+                assert_true(recovery.messages > 500 && recovery.messages < MESSAGES);
+                assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
+                for (i = 0; i < recovery.messages; i++) {
+                        written = (struct written){i % 2, i, i, 200};
+                        assert_int_equal(mcap_reader_next(reader, &message, &error), 1);
+                        check_message(&message, &written);
+                }
+                assert_int_equal(mcap_reader_next(reader, &message, &error), 0);
+                mcap_reader_close(reader);
+                (void) mcap_writer_close(writer, NULL, &error);
+                (void) close(fd);
+                (void) close(to);
+        }
+}
+
+/* A part of the disk that came back as something else, which looks like chunks all over. */
+static void test_hole_in_the_middle(void **state) {
+        struct mcap_recovery recovery;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        uint8_t hole[20000];
+        int fd = file_make(), to = file_make();
+        uint64_t count = 0;
+        unsigned i = 0;
+
+        write_rounds(fd, MCAP_COMPRESSION_LZ4);
+        memset(hole, MCAP_CHUNK, sizeof(hole));
+        assert_int_equal(pwrite(fd, hole, sizeof(hole), file_bytes(fd) / 3), sizeof(hole));
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+        assert_true(recovery.damage.code < 0);
+        assert_true(recovery.chunks_lost > 0);
+        assert_true(recovery.bytes_skipped > 15000 && recovery.bytes_skipped < 50000);
+        assert_int_equal(recovery.messages_expected, ROUND);
+        assert_true(recovery.messages > ROUND / 2 && recovery.messages < ROUND);
+        assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
+        while (mcap_reader_next(reader, &message, &error) == 1) {
+                while (i < ROUND && rounds[i].sequence != message.sequence) {
+                        i++;
+                }
+                assert_true(i < ROUND);
+                check_message(&message, &rounds[i]);
+                count++;
+        }
+        assert_int_equal(count, recovery.messages);
+        assert_int_equal(i, ROUND - 1);
+        mcap_reader_close(reader);
+        (void) close(fd);
+        (void) close(to);
+}
+
+/* A recorder that was killed between two chunks, and the whole of a message in a third. */
+static void test_killed_writer(void **state) {
+        struct mcap_recovery recovery;
+        const struct mcap_summary *summary;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make(), status;
+        bool flawless;
+        pid_t pid;
+
+        pid = fork();
+        if (pid == 0) {
+                struct mcap_writer *writer = writer_make(fd, NULL, 2);
+                size_t i;
+
+                for (i = 0; i < 5; i++) {
+                        (void) put(writer, &small[i], &error);
+                        if (i == 1 || i == 3) {
+                                (void) mcap_writer_flush(writer, &error);
+                        }
+                }
+                (void) kill(getpid(), SIGKILL);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        summary = mcap_reader_summary(reader);
+        assert_int_equal(summary->catalogue.channel_count, 2);
+        assert_int_equal(summary->message_count, 4);
+        assert_non_null(strstr(summary->damage.text, "was not closed"));
+        mcap_reader_close(reader);
+        assert_int_equal(read_small(fd, false, &flawless), 4);
+        recover_small(fd, &recovery);
+        assert_int_equal(recovery.messages, 4);
+        assert_int_equal(recovery.chunks, 2);
+        assert_int_equal(recovery.chunks_lost, 0);
+        assert_int_equal(recovery.damage.code, 0);
+        (void) close(fd);
+}
+
+/* Five GiB of somebody else's record, of which the disk has nothing, in front of the first chunk.
+ */
+static void test_offsets_beyond_32_bits(void **state) {
+        static const uint64_t hole = UINT64_C(5) << 30;
+        uint8_t head[MCAP_RECORD_HEAD_BYTES] = {0x80};
+        const uint64_t begin = MCAP_MAGIC_BYTES + MCAP_RECORD_HEAD_BYTES + 4 + 4 + 4;
+        struct mcap_recovery recovery;
+        size_t bytes;
+        bool flawless;
+        uint8_t *data;
+        int fd = file_make();
+
+        write_small(fd, MCAP_COMPRESSION_ZSTD);
+        data = file_read(fd, &bytes);
+        mcap_store_u64(head + 1, hole);
+        assert_int_equal(pwrite(fd, head, sizeof(head), (off_t) begin), sizeof(head));
+        assert_int_equal(ftruncate(fd, (off_t) (begin + sizeof(head))), 0);
+        assert_int_equal(
+                pwrite(fd, data + begin, bytes - begin, (off_t) (begin + sizeof(head) + hole)),
+                bytes - begin);
+        assert_int_equal(read_small(fd, false, &flawless), SMALL);
+        /* The index still says where things were. */
+        assert_false(flawless);
+        recover_small(fd, &recovery);
+        assert_int_equal(recovery.messages, SMALL);
+        free(data);
+        (void) close(fd);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_round_trip_plain),
+                cmocka_unit_test(test_round_trip_zstd),
+                cmocka_unit_test(test_round_trip_lz4),
+                cmocka_unit_test(test_selection_by_topic_and_time),
+                cmocka_unit_test(test_thousands_of_channels),
+                cmocka_unit_test(test_empty_file),
+                cmocka_unit_test(test_bytes_of_a_file),
+                cmocka_unit_test(test_channels_that_come_later),
+                cmocka_unit_test(test_writer_refuses),
+                cmocka_unit_test(test_reader_refuses_what_is_no_mcap),
+                cmocka_unit_test(test_memory_is_limited),
+                cmocka_unit_test(test_sizes_that_cannot_be),
+                cmocka_unit_test(test_each_byte_flipped_plain),
+                cmocka_unit_test(test_each_byte_flipped_zstd),
+                cmocka_unit_test(test_each_byte_flipped_lz4),
+                cmocka_unit_test(test_each_length_plain),
+                cmocka_unit_test(test_each_length_zstd),
+                cmocka_unit_test(test_each_length_lz4),
+                cmocka_unit_test(test_cut_chunk),
+                cmocka_unit_test(test_hole_in_the_middle),
+                cmocka_unit_test(test_killed_writer),
+                cmocka_unit_test(test_offsets_beyond_32_bits),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
