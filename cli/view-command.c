@@ -10,8 +10,6 @@
 #include "cli/json.h"
 #include "cli/live.h"
 
-#ifdef SLIPRING_HAVE_VIEW
-
 #include "subscribers/view/viewer.h"
 
 static void on_ready(void *userdata, const char *url) {
@@ -60,6 +58,22 @@ static bool port_read(const struct cli *cli, const char *text, uint16_t *ret_por
         return true;
 }
 
+static int serve(const struct cli *cli, const struct viewer_options *view) {
+#ifdef SLIPRING_HAVE_VIEW
+        struct slipring_error error = {0};
+
+        live_start();
+        if (viewer_run(view, &error) == 0) {
+                return CLI_OK;
+        }
+        cli_error(cli, "%s", error.text);
+#else
+        cli_error(cli, "this slipring was built without libwebsockets; install libwebsockets-dev "
+                       "and build it again");
+#endif
+        return CLI_FAILURE;
+}
+
 static int view_run(struct cli *cli, int argc, char **argv) {
         struct viewer_options view = {
                 .max_rate_hz = 60,
@@ -82,9 +96,8 @@ static int view_run(struct cli *cli, int argc, char **argv) {
                  .text = &view.origins},
                 {0},
         };
-        struct slipring_error error = {0};
         char bus[160];
-        int code, r;
+        int code;
 
         if (!cli_parse(cli, options, &argc, &argv)) {
                 return cli->exit_code;
@@ -106,29 +119,8 @@ static int view_run(struct cli *cli, int argc, char **argv) {
                 return code;
         }
         view.bus = bus;
-        live_start();
-        r = viewer_run(&view, &error);
-        if (r < 0) {
-                cli_error(cli, "%s", error.text);
-                return CLI_FAILURE;
-        }
-        return CLI_OK;
+        return serve(cli, &view);
 }
-
-#else
-
-static int view_run(struct cli *cli, int argc, char **argv) {
-        const struct cli_option options[] = {{0}};
-
-        if (!cli_parse(cli, options, &argc, &argv)) {
-                return cli->exit_code;
-        }
-        cli_error(cli, "this slipring was built without libwebsockets; install libwebsockets-dev "
-                       "and build it again");
-        return CLI_FAILURE;
-}
-
-#endif
 
 const struct cli_verb cli_view = {
         .name = "view",
