@@ -46,15 +46,25 @@ static void close_channel(struct server *server, struct channel *channel) {
 
 /* The handle's own place follows the ring, so that it waits for what is newer; finding nothing is
  * what arms the wait anew. The readers of the subscriptions find the samples themselves. */
-static void catch_up(struct channel *channel) {
+static int catch_up(struct channel *channel) {
         struct slipring_sample sample;
-        int r = 0;
+        int r = 1;
 
-        for (int tries = 0; tries < 3 && r == 0; tries++) {
-                if (slipring_subscriber_borrow_newest(channel->subscriber, &sample) != 1) {
-                        return;
+        for (int tries = 0; tries < 3 && r == 1; tries++) {
+                r = slipring_subscriber_borrow_newest(channel->subscriber, &sample);
+                if (r == 1 && slipring_subscriber_release(channel->subscriber) < 0) {
+                        /* Overwritten meanwhile; the set has it ready still. */
+                        return 0;
                 }
-                r = slipring_subscriber_release(channel->subscriber);
+        }
+        return r;
+}
+
+static void tell_corrupt(struct channel *channel) {
+        for (size_t i = 0; i < channel->subscription_count; i++) {
+                client_status(channel->subscriptions[i]->client, STATUS_ERROR, NULL,
+                              "topic '%s': its shared memory contradicts itself",
+                              channel->entry.name);
         }
 }
 
@@ -114,10 +124,15 @@ void channels_due(struct server *server) {
         }
 }
 
+static void retire(struct server *server, struct channel *channel) {
+        stop_watching(server, channel);
+        channel->due_ns = UINT64_MAX;
+}
+
 void channels_ready(struct server *server) {
         struct slipring_subscriber *handles[READY_MAX];
         bool retired = false;
-        int count;
+        int count, r;
 
         count = slipring_waitset_ready(server->waitset, handles, READY_MAX);
         for (int i = 0; i < count; i++) {
@@ -126,15 +141,18 @@ void channels_ready(struct server *server) {
                 if (!channel) {
                         continue;
                 }
-                if (period_ns(server) > 0 || ring_retired(&handles[i]->reader.ring)) {
-                        /* Before it catches up, or that would arm a wait that nobody is for. A
-                         * retired one would be ready for ever. */
+                if (period_ns(server) > 0) {
+                        /* Before it catches up, or that would arm a wait that nobody is for. */
                         stop_watching(server, channel);
                 }
-                catch_up(channel);
+                r = catch_up(channel);
                 hand_out(server, channel);
-                if (ring_retired(&handles[i]->reader.ring)) {
-                        channel->due_ns = UINT64_MAX;
+                /* These two would be ready for ever. The manager makes a successor of either. */
+                if (r == -EBADMSG) {
+                        tell_corrupt(channel);
+                        retire(server, channel);
+                } else if (ring_retired(&handles[i]->reader.ring)) {
+                        retire(server, channel);
                         retired = true;
                 }
         }

@@ -107,7 +107,6 @@ void client_open(struct client *client, struct server *server, struct lws *wsi) 
         client->next = server->clients;
         server->clients = client;
         lws_get_peer_simple(wsi, client->peer, sizeof(client->peer));
-        client->established = true;
         send_info(client);
         if (!server->up) {
                 client_status(client, STATUS_ERROR, "bus", "bus '%s' is down",
@@ -118,9 +117,6 @@ void client_open(struct client *client, struct server *server, struct lws *wsi) 
 void client_close(struct client *client) {
         struct client **link = &client->server->clients;
 
-        if (!client->established) {
-                return;
-        }
         while (*link != client) {
                 link = &(*link)->next;
         }
@@ -138,7 +134,6 @@ void client_close(struct client *client) {
         free(client->subscriptions);
         free(client->publications);
         free(client->received);
-        client->established = false;
 }
 
 /*
@@ -351,11 +346,7 @@ static int send_sample(struct subscription *subscription) {
         r = fetch(subscription, payload, &sample);
         /* The next of a ring may be there already; of the newest there is one. */
         subscription->pending = r == 1 && server->options->every;
-        if (r == -EBADMSG) {
-                client_status(subscription->client, STATUS_ERROR, NULL,
-                              "topic '%s': its shared memory contradicts itself",
-                              channel->entry.name);
-        }
+        /* What is wrong with a corrupt ring all of its subscriptions are told at once. */
         if (r != 1) {
                 return 0;
         }

@@ -75,7 +75,7 @@ void server_schedule(struct server *server, uint64_t due_ns) {
         lws_usec_t us = due_ns > now ? (lws_usec_t) ((due_ns - now + 999) / 1000) : 1;
 
         /* An earlier one looks at all and sets the next. */
-        if (server->due.us && server->due.us <= lws_now_usecs() + us) {
+        if (!lws_dll2_is_detached(&server->due.list) && server->due.us <= lws_now_usecs() + us) {
                 return;
         }
         lws_sul_schedule(server->context, 0, &server->due, on_due, us);
@@ -87,6 +87,8 @@ static void on_tick(lws_sorted_usec_list_t *list) {
 
         channels_sync(server);
         channels_look(server);
+        /* One that could not be watched, for want of memory perhaps. */
+        channels_due(server);
         lws_sul_schedule(server->context, 0, &server->tick, on_tick, TICK_US);
 }
 
@@ -145,7 +147,11 @@ on_client(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *i
         case LWS_CALLBACK_SERVER_WRITEABLE:
                 return client_writable(client);
         case LWS_CALLBACK_CLOSED:
-                client_close(client);
+                /* A handshake that failed at its end is closed without having been opened. */
+                if (client && client->server) {
+                        client_close(client);
+                        client->server = NULL;
+                }
                 return 0;
         default:
                 return 0;

@@ -78,11 +78,10 @@ struct letter {
 };
 
 struct client {
-        struct server *server;
+        struct server *server; /* NULL: the handshake is not over */
         struct lws *wsi;
         struct client *next;
         char peer[64];
-        bool established;
 
         struct letter *outbox, **outbox_end;
         size_t outbox_bytes;
