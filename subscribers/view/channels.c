@@ -399,31 +399,36 @@ static void tell_stale(struct subscription *subscription,
         }
 }
 
-static void look_stale(struct channel *channel) {
+static void look_open(struct channel *channel) {
         struct slipring_subscriber_info info;
 
         if (channel->subscriber && slipring_subscriber_info(channel->subscriber, &info) == 0) {
                 for (size_t i = 0; i < channel->subscription_count; i++) {
                         tell_stale(channel->subscriptions[i], &info);
+                        /* Of the last ones, after which no sample came. */
+                        client_drops(channel->subscriptions[i], 0);
                 }
         }
 }
 
 static void look_graph(struct server *server, struct channel *channel) {
         struct look look;
-        uint32_t readers;
+        uint32_t publishers, readers;
 
         if (channel->id == 0 || look_at(&look, &channel->entry, NULL) < 0) {
                 return;
         }
         /* The manager's and the publishers' attachments are none of readers. */
         readers = look.attached > 1 + look.publishers ? look.attached - 1 - look.publishers : 0;
+        publishers =
+                look.publishers < VIEWER_GRAPH_IDS_MAX ? look.publishers : VIEWER_GRAPH_IDS_MAX;
+        readers = readers < VIEWER_GRAPH_IDS_MAX ? readers : VIEWER_GRAPH_IDS_MAX;
         if (channel->graph_version && look.publisher_pid == channel->publisher_pid &&
-            look.publishers == channel->publishers && readers == channel->readers) {
+            publishers == channel->publishers && readers == channel->readers) {
                 return;
         }
         channel->publisher_pid = look.publisher_pid;
-        channel->publishers = look.publishers;
+        channel->publishers = publishers;
         channel->readers = readers;
         channel->graph_version = server->graph_version;
 }
@@ -436,7 +441,7 @@ void channels_look(struct server *server) {
         }
         server->graph_version++;
         for (size_t i = 0; i < server->channel_count; i++) {
-                look_stale(server->channels[i]);
+                look_open(server->channels[i]);
                 if (graph) {
                         look_graph(server, server->channels[i]);
                 }

@@ -19,7 +19,6 @@
 
 #define MESSAGE_DATA 1u
 #define MESSAGE_HEADER_BYTES 13u /* opcode, subscription, time */
-#define ENCAPSULATION_BYTES 4u
 
 /*
  * Text messages
@@ -280,7 +279,7 @@ void client_graph(struct client *client) {
  * Samples
  */
 
-static void tell_drops(struct subscription *subscription, uint64_t missed) {
+void client_drops(struct subscription *subscription, uint64_t missed) {
         uint64_t now = slipring_now_ns();
         char id[SLIPRING_TOPIC_NAME_MAX + 16];
 
@@ -328,10 +327,10 @@ fetch(struct subscription *subscription, uint8_t *payload, struct slipring_sampl
 
 /* Returns 1 if a sample was sent, 0 if there was none, -1 to end the connection. */
 static int send_sample(struct subscription *subscription) {
-        static const uint8_t encapsulation[ENCAPSULATION_BYTES] = {0, 1, 0, 0};
+        static const uint8_t encapsulation[VIEWER_ENCAPSULATION_BYTES] = {0, 1, 0, 0};
         struct server *server = subscription->client->server;
         const struct channel *channel = subscription->channel;
-        size_t before = MESSAGE_HEADER_BYTES + ENCAPSULATION_BYTES;
+        size_t before = MESSAGE_HEADER_BYTES + VIEWER_ENCAPSULATION_BYTES;
         struct slipring_sample sample;
         uint8_t *payload, *message;
         uint64_t time_ns;
@@ -356,7 +355,7 @@ static int send_sample(struct subscription *subscription) {
         put_u32(message + 1, subscription->id);
         memcpy(message + 5, &time_ns, sizeof(time_ns));
         memcpy(message + MESSAGE_HEADER_BYTES, encapsulation, sizeof(encapsulation));
-        tell_drops(subscription, sample.missed);
+        client_drops(subscription, sample.missed);
         before += sample.payload_bytes;
         return lws_write(subscription->client->wsi, message, before, LWS_WRITE_BINARY) < 0 ? -1 : 1;
 }

@@ -11,8 +11,6 @@
 #include "bus/type.h"
 #include "subscribers/view/server.h"
 
-#define ENCAPSULATION_BYTES 4u
-#define PUBLISH_HEADER_BYTES 5u
 /* On a shared topic another publisher may hold the lock; the viewers wait as long. */
 #define LOCK_TIMEOUT_NS UINT64_C(10000000)
 
@@ -35,7 +33,7 @@ size_t client_publish_most(const struct client *client) {
                 most = bytes > most ? bytes : most;
         }
         /* A message of the wrong length is told what is wrong with it, if it is not much longer. */
-        return PUBLISH_HEADER_BYTES + ENCAPSULATION_BYTES + most + 4096;
+        return VIEWER_PUBLISH_HEADER_BYTES + VIEWER_ENCAPSULATION_BYTES + most + 4096;
 }
 
 /* "package/msg/Name" and "package/Name" are one. */
@@ -169,11 +167,11 @@ static bool check(struct client *client,
         const struct slipring_type *type = slipring_publisher_type(publication->publisher);
         const struct slipring_field *bad;
 
-        if (bytes != (size_t) ENCAPSULATION_BYTES + type->payload_bytes) {
+        if (bytes != (size_t) VIEWER_ENCAPSULATION_BYTES + type->payload_bytes) {
                 client_status(client, STATUS_ERROR, NULL,
                               "topic '%s': a message of %s has %u + %" PRIu32
                               " bytes, this one %zu",
-                              publication->topic, type->name, ENCAPSULATION_BYTES,
+                              publication->topic, type->name, VIEWER_ENCAPSULATION_BYTES,
                               type->payload_bytes, bytes);
                 return false;
         }
@@ -184,7 +182,7 @@ static bool check(struct client *client,
                               publication->topic, message[0], message[1]);
                 return false;
         }
-        bad = bad_bool(type, 0, type->root_count, message + ENCAPSULATION_BYTES);
+        bad = bad_bool(type, 0, type->root_count, message + VIEWER_ENCAPSULATION_BYTES);
         if (bad) {
                 client_status(client, STATUS_ERROR, NULL,
                               "topic '%s': field '%s' is a bool and neither 0 nor 1",
@@ -218,7 +216,7 @@ static int follow(struct client *client, struct publication *publication) {
 
 void client_publish(struct client *client, uint32_t id, const uint8_t *message, size_t bytes) {
         struct publication *publication = find(client, id);
-        const uint8_t *payload = message + ENCAPSULATION_BYTES;
+        const uint8_t *payload = message + VIEWER_ENCAPSULATION_BYTES;
         int r;
 
         if (!publication) {
@@ -229,7 +227,7 @@ void client_publish(struct client *client, uint32_t id, const uint8_t *message, 
         if (!check(client, publication, message, bytes)) {
                 return;
         }
-        bytes -= ENCAPSULATION_BYTES;
+        bytes -= VIEWER_ENCAPSULATION_BYTES;
         r = slipring_publisher_publish(publication->publisher, payload, bytes, 0);
         if (r == -EIDRM && follow(client, publication) < 0) {
                 return;

@@ -12,7 +12,6 @@
 
 #define SECOND_NS UINT64_C(1000000000)
 #define MESSAGE_PUBLISH 1u
-#define PUBLISH_HEADER_BYTES 5u /* opcode, channel */
 
 /*
  * Requests
@@ -143,7 +142,7 @@ static void receive_binary(struct client *client) {
         const uint8_t *message = client->received;
         uint32_t id;
 
-        if (client->received_bytes < PUBLISH_HEADER_BYTES || message[0] != MESSAGE_PUBLISH) {
+        if (client->received_bytes < VIEWER_PUBLISH_HEADER_BYTES || message[0] != MESSAGE_PUBLISH) {
                 client_status(client, STATUS_ERROR, NULL,
                               "binary message of %zu bytes is no message data (opcode 1, channel, "
                               "payload)",
@@ -151,8 +150,8 @@ static void receive_binary(struct client *client) {
                 return;
         }
         memcpy(&id, message + 1, sizeof(id));
-        client_publish(client, id, message + PUBLISH_HEADER_BYTES,
-                       client->received_bytes - PUBLISH_HEADER_BYTES);
+        client_publish(client, id, message + VIEWER_PUBLISH_HEADER_BYTES,
+                       client->received_bytes - VIEWER_PUBLISH_HEADER_BYTES);
 }
 
 /* Returns false, with the client cut off, if there are more messages than anybody needs. */

@@ -32,6 +32,12 @@
 #define VIEWER_SUBSCRIPTIONS_MAX 4096u
 #define VIEWER_PUBLICATIONS_MAX 64u
 #define VIEWER_MESSAGES_PER_S 10000u
+/* Of one topic in the connection graph. */
+#define VIEWER_GRAPH_IDS_MAX 256u
+
+/* What stands before the payload in a message of either direction. */
+#define VIEWER_ENCAPSULATION_BYTES 4u
+#define VIEWER_PUBLISH_HEADER_BYTES 5u /* opcode, channel */
 
 enum status_level { STATUS_INFO = 0, STATUS_WARNING = 1, STATUS_ERROR = 2 };
 
@@ -175,6 +181,8 @@ void client_graph(struct client *client);
 /* The socket has room. 0, or -1 to end the connection. */
 int client_writable(struct client *client);
 void client_unsubscribe(struct client *client, struct subscription *subscription);
+/* Count samples that the ring held no longer, and tell of them, at most once a second. */
+void client_drops(struct subscription *subscription, uint64_t missed);
 
 /* --- receive.c: what comes from a client --- */
 
