@@ -2,6 +2,7 @@
  * slipring view: the topics of a bus for a viewer.
  */
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,20 +59,40 @@ static bool port_read(const struct cli *cli, const char *text, uint16_t *ret_por
         return true;
 }
 
-static int serve(const struct cli *cli, const struct viewer_options *view) {
+/* NULL with a message printed. The module stays loaded: who looks for leaks wants its symbols. */
+static viewer_run_t load(const struct cli *cli) {
 #ifdef SLIPRING_HAVE_VIEW
-        struct slipring_error error = {0};
+        void *module = dlopen(VIEWER_MODULE, RTLD_NOW | RTLD_LOCAL), *symbol;
+        viewer_run_t run = NULL;
 
-        live_start();
-        if (viewer_run(view, &error) == 0) {
-                return CLI_OK;
+        symbol = module ? dlsym(module, "viewer_run") : NULL;
+        if (symbol) {
+                /* C has no cast from one to the other, POSIX says that they are alike. */
+                memcpy(&run, &symbol, sizeof(run));
+        } else {
+                cli_error(cli, "its module cannot be loaded: %s", dlerror());
         }
-        cli_error(cli, "%s", error.text);
+        return run;
 #else
         cli_error(cli, "this slipring was built without libwebsockets; install libwebsockets-dev "
                        "and build it again");
+        return NULL;
 #endif
-        return CLI_FAILURE;
+}
+
+static int serve(const struct cli *cli, const struct viewer_options *view) {
+        struct slipring_error error = {0};
+        viewer_run_t run = load(cli);
+
+        if (!run) {
+                return CLI_FAILURE;
+        }
+        live_start();
+        if (run(view, &error) < 0) {
+                cli_error(cli, "%s", error.text);
+                return CLI_FAILURE;
+        }
+        return CLI_OK;
 }
 
 static int view_run(struct cli *cli, int argc, char **argv) {

@@ -26,12 +26,15 @@ struct viewer_options {
 };
 
 /*
- * viewer_run() - serve until stopped
+ * viewer_run() - serve until stopped; the only function that the module shows
  *
  * Return: 0 once options->stopped() said so, -EADDRINUSE if the port is taken, -EADDRNOTAVAIL or
  * -EINVAL if the address is none of this machine's, -EACCES for a port that this user may not
  * take, -ENOMEM, -EMFILE, else as directory_locate().
  */
-int viewer_run(const struct viewer_options *options, struct slipring_error *reterr);
+#define VIEWER_MODULE "libslipring-view.so"
+typedef int (*viewer_run_t)(const struct viewer_options *options, struct slipring_error *reterr);
+__attribute__((visibility("default"))) int viewer_run(const struct viewer_options *options,
+                                                      struct slipring_error *reterr);
 
 #endif
