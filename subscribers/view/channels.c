@@ -335,7 +335,7 @@ static void bus_lost(struct server *server) {
         server->up = false;
         for (struct client *client = server->clients; client; client = client->next) {
                 client_status(client, STATUS_ERROR, "bus",
-                              "bus '%s' was taken down; this page goes on when it is up again",
+                              "bus '%s' was taken down; its topics come back once it is up again",
                               server->options->bus);
         }
 }
