@@ -183,5 +183,6 @@ extern const struct cli_verb cli_blackbox;
 extern const struct cli_verb cli_doctor;
 extern const struct cli_verb cli_latency;
 extern const struct cli_verb cli_up;
+extern const struct cli_verb cli_view;
 
 #endif

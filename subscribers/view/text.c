@@ -1,0 +1,77 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "subscribers/view/text.h"
+
+/* Returns false, and remembers it, if there is no room for so many bytes and a NUL. */
+static bool reserve(struct text *text, size_t bytes) {
+        size_t room = text->room ? text->room : 256;
+        char *larger;
+
+        if (text->failed) {
+                return false;
+        }
+        while (room - text->used <= bytes) {
+                room *= 2;
+        }
+        if (room == text->room) {
+                return true;
+        }
+        larger = realloc(text->bytes, room);
+        if (!larger) {
+                text->failed = true;
+                return false;
+        }
+        text->bytes = larger;
+        text->room = room;
+        return true;
+}
+
+void text_add(struct text *text, const char *format, ...) {
+        va_list arguments, again;
+        int bytes;
+
+        va_start(arguments, format);
+        va_copy(again, arguments);
+        bytes = vsnprintf(NULL, 0, format, arguments);
+        if (bytes >= 0 && reserve(text, (size_t) bytes)) {
+                vsnprintf(text->bytes + text->used, (size_t) bytes + 1, format, again);
+                text->used += (size_t) bytes;
+        }
+        va_end(again);
+        va_end(arguments);
+}
+
+void text_quote(struct text *text, const char *string) {
+        char *to;
+
+        /* A character takes at most six bytes, \u001f. */
+        if (!reserve(text, 6 * strlen(string) + 2)) {
+                return;
+        }
+        to = text->bytes + text->used;
+        *to++ = '"';
+        for (const unsigned char *at = (const unsigned char *) string; *at; at++) {
+                if (*at == '"' || *at == '\\') {
+                        *to++ = '\\';
+                        *to++ = (char) *at;
+                } else if (*at == '\n') {
+                        *to++ = '\\';
+                        *to++ = 'n';
+                } else if (*at < 0x20) {
+                        to += sprintf(to, "\\u%04x", *at);
+                } else {
+                        *to++ = *at < 0x7f ? (char) *at : '?';
+                }
+        }
+        *to++ = '"';
+        *to = '\0';
+        text->used = (size_t) (to - text->bytes);
+}
+
+void text_free(struct text *text) {
+        free(text->bytes);
+        *text = (struct text){0};
+}
