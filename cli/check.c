@@ -257,6 +257,7 @@ static void diagnostics_json(struct json *json, const struct diagnostics *diagno
                 json_open(json, NULL, '{');
                 json_text(json, "severity",
                           item->severity == DIAGNOSTIC_ERROR ? "error" : "warning");
+                json_text(json, "file", diagnostics_file(diagnostics, item));
                 json_unsigned(json, "line", item->line);
                 json_unsigned(json, "column", item->column);
                 json_text(json, "message", item->message);
