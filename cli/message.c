@@ -310,6 +310,23 @@ static int write_document(struct writer *writer) {
         return r < 0 ? r : check_times(writer, &all, "");
 }
 
+/* What never changes, as the library will write it. */
+static int write_constants(const struct slipring_type *type, uint8_t *payload) {
+        struct ring_constant *constants = NULL;
+        size_t count = 0;
+        int r;
+
+        r = type_constants(type, &constants, &count);
+        for (size_t i = 0; r == 0 && i < count; i++) {
+                if (constants[i].value) {
+                        memcpy(payload + constants[i].offset_bytes, constants[i].value,
+                               constants[i].bytes);
+                }
+        }
+        free(constants);
+        return r;
+}
+
 int message_write(const struct slipring_type *type,
                   const char *yaml,
                   uint64_t now_ns,
@@ -321,6 +338,9 @@ int message_write(const struct slipring_type *type,
         int r;
 
         memset(payload, 0, type->payload_bytes);
+        if (write_constants(type, payload) < 0) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
         if (!yaml_parser_initialize(&writer.parser)) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }

@@ -20,7 +20,6 @@ static const struct {
         {"waiters", "0.2.0"},
         {"lock", "0.2.0"},
         {"huge_pages", "0.2.0"},
-        {"const", "0.3.0"},
 };
 
 static int node_compare(const void *left, const void *right) {

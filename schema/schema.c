@@ -209,6 +209,7 @@ static int loaded_fill(struct loaded *loaded,
                 .diagnostics = diagnostics,
                 .user = options ? options->user : geteuid(),
                 .depth = SCHEMA_DEPTH_DEFAULT,
+                .messages = {.arena = &loaded->arena, .diagnostics = diagnostics},
         };
         struct node *root = NULL;
         int r;
@@ -222,7 +223,16 @@ static int loaded_fill(struct loaded *loaded,
         if (r < 0) {
                 return r;
         }
-        return root ? bus_read(&loader, root) : 0;
+        if (!root) {
+                return 0;
+        }
+        r = msg_store_open(&loader.messages, NULL);
+        if (r < 0) {
+                return r;
+        }
+        r = bus_read(&loader, root);
+        msg_store_close(&loader.messages);
+        return r;
 }
 
 static int diagnostics_name(struct diagnostics *diagnostics, const char *name) {
