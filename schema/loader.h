@@ -57,6 +57,7 @@ struct access {
  * @overfull:           one of the two passed its limit
  * @marks:              marks given out to walks over the definitions
  * @messages:           messages of ROS 2
+ * @visits:             fields of them that were looked at
  */
 struct loader {
         struct schema *schema;
@@ -76,6 +77,7 @@ struct loader {
         bool overfull;
         uint32_t marks;
         struct msg_store messages;
+        uint32_t visits;
 };
 
 /** Reports a mistake at a node. */

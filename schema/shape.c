@@ -23,6 +23,11 @@
 #include "schema/util.h"
 #include "schema/value.h"
 
+/* Fields that are looked at or made for all topics of a file together: messages that use messages
+ * unfold to more than any file says. Names that are offered for one that is wrong are fewer. */
+#define VISITS_MAX 1000000u
+#define OFFERS_MAX 1000u
+
 /**
  * struct shape - a message being laid out
  * @loader:     loader
@@ -34,6 +39,7 @@
  * @pads:       padding fields so far
  * @depth:      structs and lists being filled
  * @broken:     a mistake was reported
+ * @full:       the message passed a limit: nothing more is looked at
  */
 struct shape {
         struct loader *loader;
@@ -45,6 +51,7 @@ struct shape {
         uint32_t pads;
         uint32_t depth;
         bool broken;
+        bool full;
 };
 
 /**
@@ -67,6 +74,21 @@ struct frame {
  * Fields
  */
 
+static void shape_fill(struct shape *shape, const char *problem) {
+        if (!shape->full) {
+                shape_error(shape, shape->type, "the message %s", problem);
+        }
+        shape->full = true;
+}
+
+/* Counts a field. Returns whether there were too many. */
+static bool shape_visit(struct shape *shape) {
+        if (++shape->loader->visits > VISITS_MAX) {
+                shape_fill(shape, "and those before it have too many fields together");
+        }
+        return shape->full;
+}
+
 static uint32_t kind_bytes(uint32_t kind) {
         if (kind == SLIPRING_KIND_LENGTH) {
                 return 4;
@@ -88,6 +110,14 @@ static int definition_append(struct shape *shape,
         size_t count = definition->field_count;
         struct schema_field *larger;
 
+        if (shape_visit(shape)) {
+                return 0;
+        }
+        /* Of what is left one is for padding. */
+        if (shape->records >= SLIPRING_FIELDS_MAX - 1) {
+                shape_fill(shape, "has too many fields, nested ones included");
+                return 0;
+        }
         if ((count & (count - 1)) == 0) {
                 larger = arena_alloc(shape->loader->arena, count ? 2 * count : 1, sizeof(*larger));
                 if (!larger) {
@@ -207,11 +237,8 @@ static int leaf_put(struct shape *shape,
         field.offset_bytes = (uint32_t) (shape->at - frame->base);
         shape->at += (uint64_t) field.element_bytes * (count ? count : 1);
         definition_align(frame->definition, kind_align(kind));
-        if (!shape->broken &&
-            (shape->at > SLIPRING_PAYLOAD_MAX || shape->records >= SLIPRING_FIELDS_MAX - 2)) {
-                shape_error(shape, shape->type, "with field '%s' the message %s", name,
-                            shape->at > SLIPRING_PAYLOAD_MAX ? "is larger than 1 GiB"
-                                                             : "has too many fields");
+        if (shape->at > SLIPRING_PAYLOAD_MAX) {
+                shape_fill(shape, "is larger than 1 GiB");
         }
         return shape->broken ? 0 : definition_append(shape, frame->definition, &field);
 }
@@ -403,8 +430,7 @@ static int frame_close(struct shape *shape,
         if (count > 1) {
                 shape->at += (uint64_t) definition->size_bytes * (count - 1);
                 if (shape->at > SLIPRING_PAYLOAD_MAX) {
-                        shape_error(shape, shape->type,
-                                    "with field '%s' the message is larger than 1 GiB", name);
+                        shape_fill(shape, "is larger than 1 GiB");
                         return 0;
                 }
         }
@@ -514,6 +540,9 @@ static int field_put(struct shape *shape,
         const char *path;
         int r;
 
+        if (shape_visit(shape)) {
+                return 0;
+        }
         path = arena_print(shape->loader->arena, "%s%s%s", above, *above ? "." : "", field->name);
         if (!path) {
                 return -ENOMEM;
@@ -551,10 +580,10 @@ static int message_put(struct shape *shape,
                        uint32_t index) {
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < msg->field_count; i++) {
+        for (size_t i = 0; r == 0 && i < msg->field_count && !shape->full; i++) {
                 r = field_put(shape, frame, &msg->fields[i], path, index);
         }
-        if (msg->field_count == 0 && r == 0) {
+        if (msg->field_count == 0 && r == 0 && !shape->full) {
                 /* C has no empty struct, so ROS 2 puts a byte into an empty message. */
                 shape->at++;
                 r = pad_append(shape, frame->definition, (uint32_t) (shape->at - 1 - frame->base),
@@ -597,13 +626,15 @@ static int paths_offer(struct shape *shape,
                        struct suggestion *suggestion,
                        const struct msg *msg,
                        const char *above,
-                       bool strings) {
+                       bool strings,
+                       uint32_t *left) {
         int r = 0;
 
-        for (size_t i = 0; r == 0 && i < msg->field_count && i < 256; i++) {
+        for (size_t i = 0; r == 0 && i<msg->field_count && * left> 0; i++) {
                 const struct msg_field *field = &msg->fields[i];
                 const char *path;
 
+                --*left;
                 path = arena_print(shape->loader->arena, "%s%s%s", above, *above ? "." : "",
                                    field->name);
                 if (!path) {
@@ -613,7 +644,7 @@ static int paths_offer(struct shape *shape,
                         suggestion_offer(suggestion, path);
                 }
                 if (field->nested) {
-                        r = paths_offer(shape, suggestion, field->nested, path, strings);
+                        r = paths_offer(shape, suggestion, field->nested, path, strings, left);
                 }
         }
         return r;
@@ -631,13 +662,14 @@ paths_check(struct shape *shape, const struct msg *msg, const struct node *mappi
         NODE_FOR_EACH_PAIR(key, mapping) {
                 const struct msg_field *field = key->broken ? NULL : path_find(msg, key->text);
                 struct suggestion suggestion = {.word = key->text};
+                uint32_t left = OFFERS_MAX;
 
                 if (key->broken || (field && (strings ? field->kind == MSG_KIND_STRING
                                                       : field_is_sequence(field)))) {
                         continue;
                 }
                 if (!diagnostics_full(shape->loader->diagnostics)) {
-                        r = paths_offer(shape, &suggestion, msg, "", strings);
+                        r = paths_offer(shape, &suggestion, msg, "", strings, &left);
                         if (r < 0) {
                                 return r;
                         }

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "schema/msg.h"
+#include "schema/schema.h"
 
 /*
  * What messages are made of
@@ -405,6 +406,72 @@ static void test_find_bounds_size_and_nesting(void **state) {
                             "are, too long\n");
 }
 
+/* Messages that use each other unfold to more than anybody can wait for. */
+static void test_messages_that_unfold_without_end_are_refused(void **state) {
+        static const char *const schemas[] = {
+                "slipring: 1\nbus: b\ntopics: {a: {type: own_msgs/msg/Level0}}\n",
+                "slipring: 1\nbus: b\ntopics: {a: {type: own_msgs/msg/Level0, const: {x: y}}}\n",
+                "slipring: 1\nbus: b\ntopics: {a: {type: own_msgs/msg/Level0, lengths: {x: 1}}}\n",
+        };
+        static const char *const leaves[] = {"uint8 x\n", "", "string s\n"};
+        const struct schema_options options = {
+                .machine =
+                        &(struct schema_machine){UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX}};
+        struct fixture *fixture = *state;
+        struct buffer text = {0};
+        char name[32];
+
+        for (size_t leaf = 0; leaf < 3; leaf++) {
+                for (unsigned i = 0; i < 12; i++) {
+                        text.length = 0;
+                        for (unsigned j = 0; j < 40; j++) {
+                                buffer_print(&text, "Level%u f%u\n", i + 1, j);
+                        }
+                        snprintf(name, sizeof(name), "Level%u", i);
+                        put(fixture, "", "own_msgs", name, i == 11 ? leaves[leaf] : text.text);
+                }
+                setenv("SLIPRING_MSG_PATH", fixture->directory, 1);
+                for (size_t i = 0; i < 3; i++) {
+                        struct diagnostics diagnostics = {0};
+                        struct schema *schema = NULL;
+
+                        assert_int_equal(schema_load_text(&schema, "test", schemas[i],
+                                                          strlen(schemas[i]), &options,
+                                                          &diagnostics),
+                                         -EBADMSG);
+                        assert_true(diagnostics.errors > 0);
+                        diagnostics_clear(&diagnostics);
+                }
+        }
+        buffer_free(&text);
+}
+
+/* A short file may ask for as many strings as it likes. */
+static void test_topics_together_are_bounded(void **state) {
+        static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                                      UINT64_MAX};
+        const struct schema_options options = {.machine = &machine};
+        struct diagnostics diagnostics = {0};
+        struct schema *schema = NULL;
+        struct buffer text = {0};
+
+        buffer_print(&text, "slipring: 1\nbus: b\ntopics:\n");
+        for (unsigned i = 0; i < 100; i++) {
+                buffer_print(
+                        &text,
+                        "  t%u: {type: sensor_msgs/msg/JointState, const: {header.frame_id: a, "
+                        "name: b}, lengths: {name: 20000, position: 1, velocity: 1, effort: "
+                        "1}}\n",
+                        i);
+        }
+        assert_int_equal(
+                schema_load_text(&schema, "test", text.text, text.length, &options, &diagnostics),
+                -EBADMSG);
+        assert_non_null(strstr(diagnostics.items[0].message, "too many fields together"));
+        diagnostics_clear(&diagnostics);
+        buffer_free(&text);
+}
+
 /*
  * Type hashes
  */
@@ -468,6 +535,7 @@ int main(void) {
                 cmocka_unit_test(test_parse_says_what_is_wrong),
                 cmocka_unit_test(test_parse_bounds_lines_names_and_fields),
                 cmocka_unit_test(test_parse_refuses_nul),
+                cmocka_unit_test(test_topics_together_are_bounded),
                 cmocka_unit_test_setup_teardown(test_find_knows_the_common_packages, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_find_looks_into_directories_in_order, setup,
@@ -476,6 +544,8 @@ int main(void) {
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_find_says_where_it_looked, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_find_bounds_size_and_nesting, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_messages_that_unfold_without_end_are_refused,
+                                                setup, teardown),
                 cmocka_unit_test_setup_teardown(test_hashes_are_the_published_ones, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_hash_knows_bounds, setup, teardown),
