@@ -85,6 +85,10 @@ static const char bad[] = "slipring: 1\nbus: b\ntypes: {A: {x: flaot32}, B: {b: 
                           "  b: {type: std_msgs/msg/Strong},\n"
                           "  c: {type: std_msgs/msg/String, const: {dota: 1}}}\n";
 
+static int drop(void *context, const char *path, const struct buffer *text) {
+        return 0;
+}
+
 static int load_and_generate(const char *text, bool *ret_failed) {
         static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                                       UINT64_MAX};
@@ -98,6 +102,9 @@ static int load_and_generate(const char *text, bool *ret_failed) {
         r = schema_load_text(&schema, "test", text, strlen(text), &options, &diagnostics);
         if (r == 0) {
                 r = generate_c(&header, schema);
+                if (r == 0) {
+                        r = generate_ros2msg(schema, drop, NULL);
+                }
         }
         counting = false;
         *ret_failed = left == 0;
