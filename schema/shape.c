@@ -28,6 +28,9 @@
 #define VISITS_MAX 1000000u
 #define OFFERS_MAX 1000u
 
+/* Values and lengths that a topic may give: each field looks through all of them. */
+#define VALUES_MAX 256u
+
 /**
  * struct shape - a message being laid out
  * @loader:     loader
@@ -693,6 +696,11 @@ mapping_find(struct shape *shape, const struct node *key, const char *name) {
         }
         if (!value_is(shape->loader, value, NODE_MAPPING, name)) {
                 shape->broken = true;
+                return NULL;
+        }
+        if (value->count > VALUES_MAX) {
+                shape_error(shape, value, "%s has more than %u entries", name, VALUES_MAX);
+                shape->full = true;
                 return NULL;
         }
         return value;
