@@ -5,8 +5,8 @@
 #include "bus/ring.h"
 
 /*
- * The way of a sample into the ring, compiled into whoever publishes; the rare parts (pads, pins,
- * waking) are functions in ring.c and pins.c.
+ * The way of a sample into the ring, compiled into whoever publishes; the rare parts (constants,
+ * pins, waking) are functions in ring.c and pins.c.
  *
  * More than half of what publishing 64 bytes costs is the clock. It waits for every instruction
  * before it, and the fence at the end for every store after it. So all that nobody else sees is
@@ -66,8 +66,8 @@ ring_writer_commit(struct ring_writer *writer, uint32_t payload_bytes, uint64_t 
         _Atomic uint32_t *const asleep = writer->asleep;
         const uint64_t m = writer->head + 1;
 
-        if (RARELY(writer->pad_count > 0)) {
-                ring_writer_clear_pads(writer, slot + 1);
+        if (RARELY(writer->constant_count > 0)) {
+                ring_writer_set_constants(writer, slot + 1);
         }
         /* relaxed: slot.busy and slot.ready order the slot's words with its payload. */
         atomic_store_explicit(&slot->source_time_ns, source_time_ns, memory_order_relaxed);

@@ -76,17 +76,18 @@ void ring_writer_resume(struct ring_writer *writer, bool need) {
         writer->need = need;
 }
 
-void ring_writer_clear_pads(const struct ring_writer *writer, void *payload) {
+void ring_writer_set_constants(const struct ring_writer *writer, void *payload) {
         uint8_t *bytes = payload;
         uint32_t i, j;
 
-        for (i = 0; i < writer->pad_count; i++) {
-                const struct ring_range *pad = &writer->pads[i];
+        for (i = 0; i < writer->constant_count; i++) {
+                const struct ring_constant *constant = &writer->constants[i];
 
-                for (j = 0; j < pad->bytes; j++) {
+                for (j = 0; j < constant->bytes; j++) {
                         /* relaxed: part of the payload, as in copy_to_slot(). */
-                        atomic_store_explicit((_Atomic uint8_t *) &bytes[pad->offset_bytes + j], 0,
-                                              memory_order_relaxed);
+                        atomic_store_explicit(
+                                (_Atomic uint8_t *) &bytes[constant->offset_bytes + j],
+                                constant->value ? constant->value[j] : 0, memory_order_relaxed);
                 }
         }
 }

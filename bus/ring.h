@@ -22,10 +22,11 @@ struct ring {
         uint32_t payload_bytes_min; /* least that a message has: the same in a data segment */
 };
 
-/* Bytes of a payload that must be zero, whatever the publisher left there. */
-struct ring_range {
+/* Bytes of a payload that never change, whatever the publisher left there. */
+struct ring_constant {
         uint32_t offset_bytes;
         uint32_t bytes;
+        const uint8_t *value; /* NULL: zeros */
 };
 
 struct pins_writer;
@@ -39,8 +40,8 @@ struct ring_writer {
         uint32_t publisher_pid;      /* put into each slot */
         _Atomic uint32_t *asleep;    /* on the wake board; NULL: always wake */
         _Atomic uint32_t *chain_end; /* beside it; NULL: sleepers do not wake each other */
-        const struct ring_range *pads;
-        size_t pad_count;
+        const struct ring_constant *constants;
+        size_t constant_count;
         struct pins_writer *pins; /* with places only */
         bool need;                /* the last wake-up hit the cap: wake again */
         bool open;                /* between ring_writer_begin() and commit or abandon */
@@ -67,12 +68,12 @@ void ring_writer_takeover(struct ring_writer *writer);
 void ring_writer_resume(struct ring_writer *writer, bool need);
 
 /*
- * ring_writer_clear_pads() - zero what is no field in the open message
+ * ring_writer_set_constants() - write what never changes into the open message
  * ring_writer_wake() - wake sleepers
  *
  * Parts of ring_writer_begin() and ring_writer_commit(), which are in bus/ring-write.h.
  */
-void ring_writer_clear_pads(const struct ring_writer *writer, void *payload);
+void ring_writer_set_constants(const struct ring_writer *writer, void *payload);
 void ring_writer_wake(struct ring_writer *writer);
 
 /*

@@ -21,6 +21,8 @@ static const struct {
         [SLIPRING_KIND_UINT64] = {"uint64", 8},     [SLIPRING_KIND_FLOAT32] = {"float32", 4},
         [SLIPRING_KIND_FLOAT64] = {"float64", 8},   [SLIPRING_KIND_TIME] = {"time", 8},
         [SLIPRING_KIND_DURATION] = {"duration", 8}, [SLIPRING_KIND_STRUCT] = {"struct", 0},
+        [SLIPRING_KIND_LENGTH] = {"length", 4},     [SLIPRING_KIND_STRING] = {"string", 1},
+        [SLIPRING_KIND_LIST] = {"list", 0},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -37,9 +39,20 @@ bool type_is_pad(const char *name) {
         return strncmp(name, "pad", 3) == 0 && name[3 + strspn(name + 3, "0123456789")] == '\0';
 }
 
+bool type_is_hidden(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_LENGTH || type_is_pad(field->name);
+}
+
+bool type_is_parent(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_STRUCT || field->kind == SLIPRING_KIND_LIST;
+}
+
 bool type_is_text(const struct slipring_field *field) {
-        return field->kind == SLIPRING_KIND_UINT8 && field->count > 0 &&
-               strcmp(field->unit, "text") == 0;
+        if (field->count == 0) {
+                return false;
+        }
+        return field->kind == SLIPRING_KIND_STRING ||
+               (field->kind == SLIPRING_KIND_UINT8 && strcmp(field->unit, "text") == 0);
 }
 
 static uint64_t field_bytes(const struct slipring_field *field) {
@@ -66,14 +79,27 @@ static int check_siblings(const struct slipring_type *type,
         return 0;
 }
 
+static int check_leaf(const struct slipring_field *field) {
+        if (field->element_bytes != type_kind_bytes(field->kind) || field->element_bytes == 0 ||
+            field->child_count != 0) {
+                return -EBADMSG;
+        }
+        /* Publishers write these: a length is one number, and a text is as long as its field. */
+        if ((field->kind == SLIPRING_KIND_LENGTH && field->count != 0) ||
+            (field->kind == SLIPRING_KIND_STRING && field->count != strlen(field->unit) + 1)) {
+                return -EBADMSG;
+        }
+        return 0;
+}
+
 static int check_record(const struct slipring_type *type, uint32_t index, uint32_t *cursor) {
         const struct slipring_field *field = &type->fields[index];
 
-        if (field->kind != SLIPRING_KIND_STRUCT) {
-                return field->element_bytes == type_kind_bytes(field->kind) &&
-                                       field->element_bytes && field->child_count == 0
-                               ? 0
-                               : -EBADMSG;
+        if (!type_is_parent(field)) {
+                return check_leaf(field);
+        }
+        if (field->kind == SLIPRING_KIND_LIST && field->count != 0) {
+                return -EBADMSG;
         }
         /* Children stand after all records before them: each tree is walked once and none is a
          * ring. */
@@ -131,6 +157,14 @@ int type_check(const struct slipring_type *type, struct slipring_error *reterr) 
 static void describe(const struct slipring_field *field, char *text, size_t bytes) {
         char unit[80] = "", count[16] = "";
 
+        if (field->kind == SLIPRING_KIND_LENGTH) {
+                (void) snprintf(text, bytes, "a length of %u", field->first_child);
+                return;
+        }
+        if (field->kind == SLIPRING_KIND_STRING) {
+                (void) snprintf(text, bytes, "the string '%.64s'", field->unit);
+                return;
+        }
         if (field->count) {
                 (void) snprintf(count, sizeof(count), "[%u]", field->count);
         }
@@ -144,7 +178,8 @@ static void describe(const struct slipring_field *field, char *text, size_t byte
 static bool field_equal(const struct slipring_field *a, const struct slipring_field *b) {
         return a->kind == b->kind && a->count == b->count && a->offset_bytes == b->offset_bytes &&
                a->element_bytes == b->element_bytes && strcmp(a->name, b->name) == 0 &&
-               strcmp(a->unit, b->unit) == 0 && a->child_count == b->child_count;
+               strcmp(a->unit, b->unit) == 0 && a->child_count == b->child_count &&
+               a->first_child == b->first_child;
 }
 
 /* The full name of a record, parents included: "acceleration.x". */
@@ -206,61 +241,76 @@ int type_compare(const struct slipring_type *expected,
                 topic, actual->name, actual->field_count, expected->field_count);
 }
 
-struct pads {
-        struct ring_range *ranges;
+struct constants {
+        struct ring_constant *items;
         size_t count;
         size_t capacity;
 };
 
-static int add_pad(struct pads *pads, uint32_t offset_bytes, uint32_t bytes) {
-        struct ring_range *larger;
+static int add_constant(struct constants *constants, struct ring_constant constant) {
+        struct ring_constant *larger;
 
-        if (pads->count == pads->capacity) {
-                pads->capacity = pads->capacity ? 2 * pads->capacity : 8;
-                larger = realloc(pads->ranges, pads->capacity * sizeof(*larger));
+        if (constants->count == constants->capacity) {
+                constants->capacity = constants->capacity ? 2 * constants->capacity : 8;
+                larger = realloc(constants->items, constants->capacity * sizeof(*larger));
                 if (!larger) {
                         return -ENOMEM;
                 }
-                pads->ranges = larger;
+                constants->items = larger;
         }
-        pads->ranges[pads->count++] = (struct ring_range){offset_bytes, bytes};
+        constants->items[constants->count++] = constant;
         return 0;
 }
 
-static int collect(struct pads *pads,
+static int collect(struct constants *constants,
                    const struct slipring_type *type,
                    uint32_t first,
                    uint32_t count,
                    uint32_t base_bytes);
 
-static int collect_field(struct pads *pads,
+static int
+collect_leaf(struct constants *constants, const struct slipring_field *field, uint32_t at) {
+        struct ring_constant constant = {.offset_bytes = at,
+                                         .bytes = (uint32_t) field_bytes(field)};
+
+        if (field->kind == SLIPRING_KIND_LENGTH) {
+                /* The bus is little-endian only: the number lies there as it does here. */
+                constant.value = (const uint8_t *) &field->first_child;
+        } else if (field->kind == SLIPRING_KIND_STRING) {
+                constant.value = (const uint8_t *) field->unit;
+        } else if (!type_is_pad(field->name)) {
+                return 0;
+        }
+        return add_constant(constants, constant);
+}
+
+static int collect_field(struct constants *constants,
                          const struct slipring_type *type,
                          const struct slipring_field *field,
                          uint32_t base_bytes) {
         uint32_t i, at = base_bytes + field->offset_bytes;
         int r;
 
-        if (field->kind != SLIPRING_KIND_STRUCT) {
-                return type_is_pad(field->name) ? add_pad(pads, at, (uint32_t) field_bytes(field))
-                                                : 0;
+        if (!type_is_parent(field)) {
+                return collect_leaf(constants, field, at);
         }
         for (i = 0; i < (field->count ? field->count : 1); i++) {
-                size_t before = pads->count;
+                size_t before = constants->count;
 
-                r = collect(pads, type, field->first_child, field->child_count,
+                r = collect(constants, type, field->first_child, field->child_count,
                             at + i * field->element_bytes);
                 if (r < 0) {
                         return r;
                 }
-                if (pads->count == before) {
-                        /* No padding in one element, none in a million. */
+                if (constants->count == before) {
+                        /* Nothing in one element, nothing in a million. */
                         break;
                 }
         }
         return 0;
 }
 
-static int collect(struct pads *pads,
+static int collect(struct constants *constants,
                    const struct slipring_type *type,
                    uint32_t first,
                    uint32_t count,
@@ -269,7 +319,7 @@ static int collect(struct pads *pads,
         int r;
 
         for (i = first; i < first + count; i++) {
-                r = collect_field(pads, type, &type->fields[i], base_bytes);
+                r = collect_field(constants, type, &type->fields[i], base_bytes);
                 if (r < 0) {
                         return r;
                 }
@@ -277,16 +327,18 @@ static int collect(struct pads *pads,
         return 0;
 }
 
-int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, size_t *ret_count) {
-        struct pads pads = {0};
+int type_constants(const struct slipring_type *type,
+                   struct ring_constant **ret_constants,
+                   size_t *ret_count) {
+        struct constants constants = {0};
         int r;
 
-        r = collect(&pads, type, 0, type->root_count, 0);
+        r = collect(&constants, type, 0, type->root_count, 0);
         if (r < 0) {
-                free(pads.ranges);
+                free(constants.items);
                 return r;
         }
-        *ret_pads = pads.ranges;
-        *ret_count = pads.count;
+        *ret_constants = constants.items;
+        *ret_count = constants.count;
         return 0;
 }

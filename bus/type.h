@@ -31,13 +31,16 @@ int type_compare(const struct slipring_type *expected,
                  struct slipring_error *reterr);
 
 /*
- * type_pads() - the padding of a type as byte ranges of its payload
- * @ret_pads:   set to an array to free(3), NULL if there is none
- * @ret_count:  its length
+ * type_constants() - what never changes in a type: padding, lengths and strings
+ * @type:               a checked type; must outlive the array
+ * @ret_constants:      set to an array to free(3), NULL if there is none
+ * @ret_count:          its length
  *
  * Return: 0 or -ENOMEM.
  */
-int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, size_t *ret_count);
+int type_constants(const struct slipring_type *type,
+                   struct ring_constant **ret_constants,
+                   size_t *ret_count);
 
 /*
  * type_is_pad() - is this a padding field's name? pad[0-9]* is reserved for them.
@@ -45,8 +48,15 @@ int type_pads(const struct slipring_type *type, struct ring_range **ret_pads, si
 bool type_is_pad(const char *name);
 
 /*
- * type_is_text() - does an array of bytes hold characters? It has the unit "text" then; what is
- * shorter than the array is followed by zeros.
+ * type_is_hidden() - is this no field to those who read and write messages: padding or a length?
+ * type_is_parent() - does a field have others inside?
+ */
+bool type_is_hidden(const struct slipring_field *field);
+bool type_is_parent(const struct slipring_field *field);
+
+/*
+ * type_is_text() - does an array of bytes hold characters? It is a STRING, or has the unit "text";
+ * what is shorter than the array is followed by zeros.
  */
 bool type_is_text(const struct slipring_field *field);
 

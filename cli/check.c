@@ -10,6 +10,7 @@
 #include "cli/cli.h"
 #include "cli/json.h"
 #include "cli/table.h"
+#include "schema/definition.h"
 #include "schema/schema.h"
 #include "schema/util.h"
 
@@ -41,8 +42,12 @@ static uint64_t pinned_bytes(const struct schema_topic *topic) {
 
 static void topic_cells(struct table *table, const struct schema_topic *topic) {
         char size[32], memory[32], rate[32], deadline[32];
-        const char *name = strrchr(topic->type->name, '/') + 1;
+        const char *name = topic->type->name;
 
+        /* The package of own types is in the first line. */
+        if (!topic->definition->message) {
+                name = strrchr(name, '/') + 1;
+        }
         table_cell(table, "%s", topic->name);
         table_cell(table, "%s", name);
         table_cell(table, "%s", cli_size(size, topic->type->payload_bytes));
@@ -302,6 +307,7 @@ static void diagnostics_json(struct json *json, const struct diagnostics *diagno
                 json_open(json, NULL, '{');
                 json_text(json, "severity",
                           item->severity == DIAGNOSTIC_ERROR ? "error" : "warning");
+                json_text(json, "file", diagnostics_file(diagnostics, item));
                 json_unsigned(json, "line", item->line);
                 json_unsigned(json, "column", item->column);
                 json_text(json, "message", item->message);

@@ -111,27 +111,38 @@ static int file_replace(const char *path, const char *text, size_t bytes) {
         return r;
 }
 
-static int header_write(const struct cli *cli,
-                        const char *directory,
-                        const char *bus,
-                        const struct buffer *header) {
-        char *path;
-        int r;
+/* Where files go. */
+struct output {
+        const struct cli *cli;
+        const char *directory;
+};
 
-        if (asprintf(&path, "%s/%s.h", directory, bus) < 0) {
+/* Writes a file below the output directory, unless it is there already. Reports failure. */
+static int output_write(void *context, const char *name, const struct buffer *text) {
+        const struct output *output = context;
+        char *path, *above;
+        int r = 0;
+
+        if (!strcmp(output->directory, "-")) {
+                fwrite(text->text, 1, text->length, stdout);
+                return 0;
+        }
+        if (asprintf(&path, "%s/%s", output->directory, name) < 0) {
                 return -ENOMEM;
         }
-        if (file_holds(path, header->text, header->length)) {
+        if (file_holds(path, text->text, text->length)) {
                 printf("%s is up to date\n", path);
                 free(path);
                 return 0;
         }
-        r = directories_make(directory);
+        above = strndup(path, (size_t) (strrchr(path, '/') - path));
+        r = above ? directories_make(above) : -ENOMEM;
+        free(above);
         if (r == 0) {
-                r = file_replace(path, header->text, header->length);
+                r = file_replace(path, text->text, text->length);
         }
         if (r < 0) {
-                cli_error(cli, "%s: %s", path, strerror(-r));
+                cli_error(output->cli, "%s: %s", path, strerror(-r));
         } else {
                 printf("%s written\n", path);
         }
@@ -139,8 +150,25 @@ static int header_write(const struct cli *cli,
         return r;
 }
 
+static int ros2msg(const struct cli *cli, const struct schema *schema, const char *directory) {
+        struct output output = {.cli = cli, .directory = directory};
+        int r;
+
+        if (!strcmp(directory, "-")) {
+                cli_error(cli, "a package is several files; -o needs a directory");
+                return CLI_USAGE;
+        }
+        r = generate_ros2msg(schema, output_write, &output);
+        if (r == -ENOENT) {
+                cli_error(cli, "bus '%s' has no types of its own", schema->bus);
+        }
+        return r < 0 ? CLI_FAILURE : CLI_OK;
+}
+
 static int generate(const struct cli *cli, const struct schema *schema, const char *directory) {
         _cleanup_(buffer_free) struct buffer header = {0};
+        struct output output = {.cli = cli, .directory = directory};
+        char *name;
         int r;
 
         r = generate_c(&header, schema);
@@ -155,11 +183,13 @@ static int generate(const struct cli *cli, const struct schema *schema, const ch
                 cli_error(cli, "%s", strerror(-r));
                 return CLI_FAILURE;
         }
-        if (!strcmp(directory, "-")) {
-                fwrite(header.text, 1, header.length, stdout);
-                return CLI_OK;
+        if (asprintf(&name, "%s.h", schema->bus) < 0) {
+                cli_error(cli, "%s", strerror(ENOMEM));
+                return CLI_FAILURE;
         }
-        return header_write(cli, directory, schema->bus, &header) < 0 ? CLI_FAILURE : CLI_OK;
+        r = output_write(&output, name, &header);
+        free(name);
+        return r < 0 ? CLI_FAILURE : CLI_OK;
 }
 
 static int generate_run(struct cli *cli, int argc, char **argv) {
@@ -167,7 +197,7 @@ static int generate_run(struct cli *cli, int argc, char **argv) {
         _cleanup_(schema_freep) struct schema *schema = NULL;
         const char *directory = ".";
         const struct cli_option options[] = {
-                {'o', "output", "DIR", "where the header goes (default: here; - prints it)",
+                {'o', "output", "DIR", "where it goes (default: here; - prints a header)",
                  .text = &directory},
                 {0},
         };
@@ -176,8 +206,8 @@ static int generate_run(struct cli *cli, int argc, char **argv) {
         if (!cli_parse(cli, options, &argc, &argv)) {
                 return cli->exit_code;
         }
-        if (strcmp(argv[0], "c")) {
-                cli_error(cli, "cannot generate '%s'; there is: c", argv[0]);
+        if (strcmp(argv[0], "c") && strcmp(argv[0], "ros2msg")) {
+                cli_error(cli, "cannot generate '%s'; there are: c, ros2msg", argv[0]);
                 return CLI_USAGE;
         }
         if (!*directory) {
@@ -193,23 +223,30 @@ static int generate_run(struct cli *cli, int argc, char **argv) {
                 }
                 return CLI_FAILURE;
         }
-        return generate(cli, schema, directory);
+        return strcmp(argv[0], "c") ? ros2msg(cli, schema, directory)
+                                    : generate(cli, schema, directory);
 }
 
 const struct cli_verb cli_generate = {
         .name = "generate",
-        .arguments = "c FILE",
+        .arguments = "c|ros2msg FILE",
         .least = 2,
         .most = 2,
-        .summary = "write the C header of a bus",
-        .help = "Writes BUS.h: a struct for each message type, constants for named values, and for "
+        .summary = "write the C header of a bus, or a package of ROS 2",
+        .help = "c writes BUS.h: a struct for each message type, constants for named values, and "
+                "for "
                 "each\n"
                 "topic typed functions to publish and to take, so that the compiler catches what "
                 "does\n"
-                "not fit together. For C11 and C++11 and later. A header that would not change is "
+                "not fit together. For C11 and C++11 and later. ros2msg writes PACKAGE/, a package "
+                "of "
+                "ROS 2\n"
+                "with the bus's own types as .msg files, for colcon. Files that would not change "
+                "are "
                 "left\n"
                 "alone. FILE may be - for standard input.\n\n"
                 "  slipring generate c rover.yaml -o include\n"
-                "  slipring generate c rover.yaml -o - | less\n",
+                "  slipring generate c rover.yaml -o - | less\n"
+                "  slipring generate ros2msg rover.yaml -o ~/ros2_ws/src\n",
         .run = generate_run,
 };

@@ -17,6 +17,7 @@
 #include "cli/view.h"
 #include "schema/buffer.h"
 #include "subscribers/look.h"
+#include "subscribers/selection.h"
 
 struct info {
         struct cli *cli;
@@ -39,17 +40,50 @@ static void field_walk(const struct slipring_type *type,
                        uint32_t base_bytes,
                        const char *above,
                        field_visit *visit,
+                       void *context);
+
+static void list_walk(const struct slipring_type *type,
+                      const struct slipring_field *list,
+                      const char *above,
+                      field_visit *visit,
+                      void *context) {
+        struct selection_walk walk = {.type = type, .array = *list};
+        struct slipring_field element;
+        struct buffer path = {0};
+
+        for (uint32_t i = 0; !path.failed && selection_walk_next(&walk, &element); i++) {
+                path.length = 0;
+                buffer_print(&path, "%s[%" PRIu32 "]", above, i);
+                element.name = "";
+                if (!path.failed) {
+                        field_walk(type, &element, 0, path.text, visit, context);
+                }
+        }
+        buffer_free(&path);
+}
+
+/* Shows a field, or the fields inside it. */
+static void field_walk(const struct slipring_type *type,
+                       const struct slipring_field *field,
+                       uint32_t base_bytes,
+                       const char *above,
+                       field_visit *visit,
                        void *context) {
         struct slipring_field shown = *field;
         struct buffer path = {0};
 
-        if (type_is_pad(field->name)) {
+        if (type_is_hidden(field)) {
                 return;
         }
         buffer_print(&path, "%s%s", above, field->name);
         shown.offset_bytes += base_bytes;
-        if (field->kind != SLIPRING_KIND_STRUCT && !path.failed) {
+        if (!type_is_parent(field) && !path.failed) {
                 visit(context, path.text, &shown);
+        }
+        if (field->kind == SLIPRING_KIND_LIST && !path.failed) {
+                list_walk(type, &shown, path.text, visit, context);
+                buffer_free(&path);
+                return;
         }
         if (field->count) {
                 buffer_print(&path, "[%" PRIu32 "]", field->count);
@@ -77,7 +111,7 @@ static void field_row(void *context, const char *path, const struct slipring_fie
         }
         table_cell(table, "  %s", path);
         table_cell(table, "%s%s", type_kind_name(field->kind), count);
-        table_cell(table, "%s", field->unit);
+        table_cell(table, field->kind == SLIPRING_KIND_STRING ? "'%s'" : "%s", field->unit);
         table_cell(table, "%" PRIu32, field->offset_bytes);
 }
 
@@ -88,7 +122,10 @@ static void field_json(void *context, const char *path, const struct slipring_fi
         json_text(json, "path", path);
         json_text(json, "type", type_kind_name(field->kind));
         json_unsigned(json, "count", field->count);
-        json_text(json, "unit", field->unit);
+        if (field->kind == SLIPRING_KIND_STRING) {
+                json_text(json, "value", field->unit);
+        }
+        json_text(json, "unit", field->kind == SLIPRING_KIND_STRING ? "" : field->unit);
         json_unsigned(json, "offset_bytes", field->offset_bytes);
         json_close(json);
 }

@@ -70,11 +70,11 @@ static int unknown(struct writer *writer, const struct slipring_field *parent, c
         int r;
 
         for (uint32_t i = 0; i < parent->child_count; i++) {
-                const char *name = writer->type->fields[parent->first_child + i].name;
+                const struct slipring_field *field = &writer->type->fields[parent->first_child + i];
 
-                if (!type_is_pad(name)) {
-                        suggestion_offer(&suggestion, name);
-                        buffer_print(&names, "%s%s", names.length ? ", " : "", name);
+                if (!type_is_hidden(field)) {
+                        suggestion_offer(&suggestion, field->name);
+                        buffer_print(&names, "%s%s", names.length ? ", " : "", field->name);
                 }
         }
         if (parent->kind != SLIPRING_KIND_STRUCT) {
@@ -143,6 +143,7 @@ write_mapping(struct writer *writer, const struct slipring_field *parent, const 
 
 static int
 write_sequence(struct writer *writer, const struct slipring_field *array, const char *path) {
+        struct selection_walk walk = {.type = writer->type, .array = *array};
         struct slipring_field element;
         char below[PATH_MAX_BYTES];
         int r;
@@ -152,12 +153,10 @@ write_sequence(struct writer *writer, const struct slipring_field *array, const 
                 if (r < 0 || writer->event.type == YAML_SEQUENCE_END_EVENT) {
                         return r;
                 }
-                if (i == array->count) {
-                        snprintf(below, sizeof(below), "more than its %" PRIu32 " elements",
-                                 array->count);
+                if (!selection_walk_next(&walk, &element)) {
+                        snprintf(below, sizeof(below), "more than its %" PRIu32 " elements", i);
                         return report(writer, -EINVAL, path, below);
                 }
-                element = selection_element(array, i);
                 snprintf(below, sizeof(below), "%.400s[%" PRIu32 "]", path, i);
                 r = write_value(writer, &element, below);
                 if (r < 0) {
@@ -171,7 +170,10 @@ static int expect(struct writer *writer, const struct slipring_field *field, con
                                                                 : type_kind_name(field->kind);
         char text[128];
 
-        if (type_is_text(field)) {
+        if (field->kind == SLIPRING_KIND_LIST) {
+                snprintf(text, sizeof(text), "expected a list of up to %" PRIu32 " elements",
+                         selection_count(writer->type, field));
+        } else if (type_is_text(field)) {
                 snprintf(text, sizeof(text), "expected a text of up to %" PRIu32 " bytes",
                          field->count);
         } else if (field->count) {
@@ -196,15 +198,31 @@ write_scalar(struct writer *writer, const struct slipring_field *field, const ch
         return r;
 }
 
+/* A string may be given, as echo prints it, if it is what it always is. */
+static int
+write_string(struct writer *writer, const struct slipring_field *field, const char *path) {
+        char text[128];
+
+        if (writer->event.type == YAML_SCALAR_EVENT && !strcmp(scalar(writer), field->unit)) {
+                return 0;
+        }
+        snprintf(text, sizeof(text), "always '%.80s' on this topic", field->unit);
+        return report(writer, -EINVAL, path, text);
+}
+
 /* The event at hand begins the value. */
 static int
 write_value(struct writer *writer, const struct slipring_field *field, const char *path) {
         bool time = field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION;
 
+        if (field->kind == SLIPRING_KIND_STRING) {
+                return write_string(writer, field, path);
+        }
         switch (writer->event.type) {
         case YAML_SEQUENCE_START_EVENT:
-                return field->count ? write_sequence(writer, field, path)
-                                    : expect(writer, field, path);
+                return field->count || field->kind == SLIPRING_KIND_LIST
+                               ? write_sequence(writer, field, path)
+                               : expect(writer, field, path);
         case YAML_MAPPING_START_EVENT:
                 return !field->count && (time || field->kind == SLIPRING_KIND_STRUCT)
                                ? write_mapping(writer, field, path)
@@ -215,9 +233,8 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
                                                 writer->payload + field->offset_bytes,
                                                 writer->reterr);
                 }
-                return !field->count && field->kind != SLIPRING_KIND_STRUCT
-                               ? write_scalar(writer, field, path)
-                               : expect(writer, field, path);
+                return !field->count && !type_is_parent(field) ? write_scalar(writer, field, path)
+                                                               : expect(writer, field, path);
         }
 }
 
@@ -241,19 +258,20 @@ check_nanosec(struct writer *writer, const struct slipring_field *field, const c
 
 static int
 check_times(struct writer *writer, const struct slipring_field *field, const char *path) {
+        struct selection_walk walk = {.type = writer->type, .array = *field};
+        struct slipring_field element;
         char below[PATH_MAX_BYTES];
         int r = 0;
 
-        for (uint32_t i = 0; i < field->count && r == 0; i++) {
-                struct slipring_field element = selection_element(field, i);
-
-                if (field->kind < SLIPRING_KIND_TIME) {
-                        return 0;
-                }
+        if (field->kind < SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_LENGTH ||
+            field->kind == SLIPRING_KIND_STRING) {
+                return 0;
+        }
+        for (uint32_t i = 0; r == 0 && selection_walk_next(&walk, &element); i++) {
                 snprintf(below, sizeof(below), "%.400s[%" PRIu32 "]", path, i);
                 r = check_times(writer, &element, below);
         }
-        if (field->count) {
+        if (field->count || field->kind == SLIPRING_KIND_LIST) {
                 return r;
         }
         if (field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION) {
@@ -292,6 +310,23 @@ static int write_document(struct writer *writer) {
         return r < 0 ? r : check_times(writer, &all, "");
 }
 
+/* What never changes, as the library will write it. */
+static int write_constants(const struct slipring_type *type, uint8_t *payload) {
+        struct ring_constant *constants = NULL;
+        size_t count = 0;
+        int r;
+
+        r = type_constants(type, &constants, &count);
+        for (size_t i = 0; r == 0 && i < count; i++) {
+                if (constants[i].value) {
+                        memcpy(payload + constants[i].offset_bytes, constants[i].value,
+                               constants[i].bytes);
+                }
+        }
+        free(constants);
+        return r;
+}
+
 int message_write(const struct slipring_type *type,
                   const char *yaml,
                   uint64_t now_ns,
@@ -303,6 +338,9 @@ int message_write(const struct slipring_type *type,
         int r;
 
         memset(payload, 0, type->payload_bytes);
+        if (write_constants(type, payload) < 0) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
         if (!yaml_parser_initialize(&writer.parser)) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }

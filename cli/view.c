@@ -179,10 +179,10 @@ void view_report_field(const struct cli *cli,
         struct suggestion suggestion = {.word = failure->word};
 
         for (uint32_t i = 0; *failure->word && i < failure->count; i++) {
-                const char *name = type->fields[failure->first + i].name;
+                const struct slipring_field *field = &type->fields[failure->first + i];
 
-                if (!type_is_pad(name)) {
-                        suggestion_offer(&suggestion, name);
+                if (!type_is_hidden(field)) {
+                        suggestion_offer(&suggestion, field->name);
                 }
         }
         if (suggestion.best) {

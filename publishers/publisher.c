@@ -28,7 +28,7 @@ struct slipring_publisher {
         uint32_t cookie;
         struct topic topic;
         struct directory directory;
-        struct ring_range *pads;
+        struct ring_constant *constants;
         uint32_t flags;
         uint64_t lock_timeout_ns;
         const struct slipring_type *type;
@@ -227,11 +227,11 @@ static int adopt(struct slipring_publisher *publisher,
                 .lines = topic->pins.lines,
                 .count = topic->pins.count,
         };
-        struct ring_range *pads = NULL;
-        size_t pad_count = 0;
+        struct ring_constant *constants = NULL;
+        size_t constant_count = 0;
         int r = 0;
 
-        if (type_pads(&topic->header.type, &pads, &pad_count) < 0) {
+        if (type_constants(&topic->header.type, &constants, &constant_count) < 0) {
                 return error_set(reterr, -ENOMEM, "topic '%s': no memory", topic->entry.name);
         }
         writer = (struct ring_writer){
@@ -240,8 +240,8 @@ static int adopt(struct slipring_publisher *publisher,
                 .publisher_pid = (uint32_t) getpid(),
                 .asleep = topic->asleep,
                 .chain_end = topic->chain_end,
-                .pads = pads,
-                .pad_count = pad_count,
+                .constants = constants,
+                .constant_count = constant_count,
                 .pins = &pins,
         };
         if (shared.words) {
@@ -252,11 +252,11 @@ static int adopt(struct slipring_publisher *publisher,
                 ring_writer_takeover(&writer);
         }
         if (r < 0) {
-                free(pads);
+                free(constants);
                 return r;
         }
-        free(publisher->pads);
-        publisher->pads = pads;
+        free(publisher->constants);
+        publisher->constants = constants;
         publisher->topic = *topic;
         publisher->payload_bytes = topic->entry.payload_bytes;
         publisher->shared = shared;
@@ -482,7 +482,7 @@ struct slipring_publisher *slipring_publisher_close(struct slipring_publisher *p
                 header_free(&publisher->topic.header);
                 header_free(&publisher->directory.header);
         }
-        free(publisher->pads);
+        free(publisher->constants);
         free(publisher);
         return NULL;
 }

@@ -41,7 +41,8 @@ struct schema_value {
  * @range_max:          as written
  * @kind:               one of enum slipring_kind
  * @count:              0 for a single value, else the elements of the array
- * @nested:             of SLIPRING_KIND_STRUCT the type, else NULL
+ * @number:             of SLIPRING_KIND_LENGTH what it holds
+ * @nested:             of SLIPRING_KIND_STRUCT and SLIPRING_KIND_LIST the type, else NULL
  * @values:             names for numbers
  * @value_count:        how many
  * @offset_bytes:       from the start of this type
@@ -60,6 +61,7 @@ struct schema_field {
         const char *range_max;
         uint32_t kind;
         uint32_t count;
+        uint32_t number;
         struct schema_definition *nested;
         struct schema_value *values;
         size_t value_count;
@@ -96,6 +98,8 @@ enum definition_state {
  * @align_bytes:        alignment of the C struct, at most 8
  * @records:            records in the unfolded tree
  * @nesting:            1 with leaves only, else one more than its deepest field
+ * @message:            the message of ROS 2 that a topic has, else NULL; the types inside it are
+ *                      this topic's own and have no names
  * @type:               the unfolded type; NULL unless a topic has this type
  * @line:               where it is defined
  * @column:             from 1
@@ -112,6 +116,7 @@ struct schema_definition {
         uint32_t align_bytes;
         uint32_t records;
         uint32_t nesting;
+        struct msg *message;
         struct slipring_type *type;
         uint32_t line;
         uint32_t column;

@@ -69,7 +69,14 @@ bool diagnostics_full(const struct diagnostics *diagnostics) {
 
 static int diagnostic_compare(const void *left, const void *right) {
         const struct diagnostic *a = left, *b = right;
+        int order;
 
+        /* Other files stand behind the one that led to them. */
+        order = a->file && b->file ? strcmp(a->file, b->file)
+                                   : (a->file != NULL) - (b->file != NULL);
+        if (order) {
+                return order;
+        }
         if (a->line != b->line) {
                 return a->line < b->line ? -1 : 1;
         }
@@ -149,10 +156,21 @@ static size_t diagnostics_quote(struct diagnostics *diagnostics,
                                 uint32_t line,
                                 const char *text,
                                 size_t length) {
-        while (item < diagnostics->count && diagnostics->items[item].line == line) {
+        while (item < diagnostics->count && !diagnostics->items[item].file &&
+               diagnostics->items[item].line == line) {
                 diagnostic_quote(&diagnostics->items[item++], text, length);
         }
         return item;
+}
+
+/* How many are about the list's own file: those about others have their source already. */
+static size_t diagnostics_own(const struct diagnostics *diagnostics) {
+        size_t count = diagnostics->count;
+
+        while (count > 0 && diagnostics->items[count - 1].file) {
+                count--;
+        }
+        return count;
 }
 
 /* Goes through the lines of a file and the diagnostics, which are sorted, side by side. */
@@ -160,14 +178,15 @@ static void diagnostics_quote_all(struct diagnostics *diagnostics,
                                   size_t item,
                                   const char *text,
                                   size_t bytes) {
+        size_t count = diagnostics_own(diagnostics);
         size_t length;
 
-        for (uint32_t line = 1; item < diagnostics->count; line++) {
+        for (uint32_t line = 1; item < count; line++) {
                 length = line_length(text, bytes);
                 item = diagnostics_quote(diagnostics, item, line, text, length);
                 if (length == bytes) {
                         /* libyaml puts the end of a file without newline into a line of its own. */
-                        for (size_t i = item; i < diagnostics->count; i++) {
+                        for (size_t i = item; i < count; i++) {
                                 diagnostics->items[i].line = line;
                                 diagnostics->items[i].column =
                                         (uint32_t) count_characters(text, bytes) + 1;
@@ -200,6 +219,41 @@ void diagnostics_finish(struct diagnostics *diagnostics, const char *text, size_
         }
 }
 
+void diagnostics_absorb(struct diagnostics *diagnostics, struct diagnostics *other) {
+        diagnostics->errors += other->errors;
+        diagnostics->dropped += other->dropped;
+        diagnostics->failed = diagnostics->failed || other->failed;
+        for (size_t i = 0; i < other->count; i++) {
+                struct diagnostic *from = &other->items[i], *to;
+                char *file = from->file ? from->file : strdup(diagnostics_file(other, from));
+
+                from->file = NULL;
+                if (diagnostics_full(diagnostics)) {
+                        diagnostics->dropped++;
+                        free(file);
+                        continue;
+                }
+                to = file ? diagnostics_grow(diagnostics) : NULL;
+                if (!to) {
+                        diagnostics->failed = true;
+                        free(file);
+                        continue;
+                }
+                *to = *from;
+                to->file = file;
+                to->order = (uint32_t) diagnostics->count++;
+                from->message = NULL;
+                from->source = NULL;
+        }
+        diagnostics_clear(other);
+}
+
+const char *diagnostics_file(const struct diagnostics *diagnostics, const struct diagnostic *item) {
+        const char *name = item->file ? item->file : diagnostics->name;
+
+        return name ? name : "schema";
+}
+
 static void
 diagnostic_print(const struct diagnostic *item, const char *name, FILE *out, bool colour) {
         bool error = item->severity == DIAGNOSTIC_ERROR;
@@ -207,7 +261,7 @@ diagnostic_print(const struct diagnostic *item, const char *name, FILE *out, boo
         const char *tint = !colour ? "" : error ? "\033[1;31m" : "\033[1;35m";
         const char *plain = colour ? "\033[0m" : "";
 
-        fprintf(out, "%s%s:", bold, name ? name : "schema");
+        fprintf(out, "%s%s:", bold, name);
         if (item->line > 0) {
                 fprintf(out, "%u:%u:", item->line, item->column);
         }
@@ -223,7 +277,9 @@ void diagnostics_print(const struct diagnostics *diagnostics, FILE *out, bool co
         const char *name = diagnostics->name ? diagnostics->name : "schema";
 
         for (size_t i = 0; i < diagnostics->count; i++) {
-                diagnostic_print(&diagnostics->items[i], name, out, colour);
+                const struct diagnostic *item = &diagnostics->items[i];
+
+                diagnostic_print(item, diagnostics_file(diagnostics, item), out, colour);
         }
         if (diagnostics->dropped > 0) {
                 fprintf(out, "%s: %zu more are not shown\n", name, diagnostics->dropped);
@@ -234,6 +290,7 @@ void diagnostics_clear(struct diagnostics *diagnostics) {
         for (size_t i = 0; i < diagnostics->count; i++) {
                 free(diagnostics->items[i].message);
                 free(diagnostics->items[i].source);
+                free(diagnostics->items[i].file);
         }
         free(diagnostics->items);
         free(diagnostics->name);

@@ -37,6 +37,7 @@ enum diagnostic_severity {
  * @source:     the line of the file (or the part around @column of a long one), NULL where none
  * @caret:      column of the mistake within @source, from 0
  * @order:      which was found first: the order of those at one place
+ * @file:       the file, NULL for the one that the list is about
  */
 struct diagnostic {
         enum diagnostic_severity severity;
@@ -46,6 +47,7 @@ struct diagnostic {
         char *source;
         uint32_t caret;
         uint32_t order;
+        char *file;
 };
 
 /**
@@ -96,6 +98,21 @@ bool diagnostics_full(const struct diagnostics *diagnostics);
  * @bytes:              its size
  */
 void diagnostics_finish(struct diagnostics *diagnostics, const char *text, size_t bytes);
+
+/**
+ * diagnostics_absorb() - add what is wrong with another file that the first one leads to
+ * @diagnostics:        list
+ * @other:              list about that file, which diagnostics_finish() was called for; empty
+ *                      afterwards
+ */
+void diagnostics_absorb(struct diagnostics *diagnostics, struct diagnostics *other);
+
+/**
+ * diagnostics_file() - the file that a diagnostic is about
+ * @diagnostics:        list
+ * @item:               one of its diagnostics
+ */
+const char *diagnostics_file(const struct diagnostics *diagnostics, const struct diagnostic *item);
 
 /**
  * diagnostics_print() - print the list for a person

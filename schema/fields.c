@@ -102,21 +102,6 @@ static bool kind_is_integer(uint32_t kind) {
         return kind >= SLIPRING_KIND_INT8 && kind <= SLIPRING_KIND_UINT64;
 }
 
-static bool kind_is_signed(uint32_t kind) {
-        return kind == SLIPRING_KIND_INT8 || kind == SLIPRING_KIND_INT16 ||
-               kind == SLIPRING_KIND_INT32 || kind == SLIPRING_KIND_INT64;
-}
-
-static bool integer_fits(uint32_t kind, bool negative, uint64_t magnitude) {
-        unsigned bits = 8 * type_scalar(kind)->bytes - kind_is_signed(kind);
-        uint64_t largest = UINT64_MAX >> (64 - bits);
-
-        if (negative) {
-                return kind_is_signed(kind) && magnitude <= largest + 1;
-        }
-        return magnitude <= largest;
-}
-
 /* Reads an integer for a field. Reports what is wrong and returns false if it cannot be one. */
 static bool integer_read(struct loader *loader,
                          const struct node *node,
@@ -134,7 +119,7 @@ static bool integer_read(struct loader *loader,
                 loader_error(loader, node, "%s '%.64s' is not an integer", what, node->text);
                 return false;
         }
-        if (r == -ERANGE || !integer_fits(kind, *ret_negative, *ret_magnitude)) {
+        if (r == -ERANGE || !type_integer_fits(kind, *ret_negative, *ret_magnitude)) {
                 loader_error(loader, node, "%s %.64s does not fit into %s", what, node->text,
                              type_scalar(kind)->schema_name);
                 return false;

@@ -20,6 +20,7 @@
 
 #include "schema/arena.h"
 #include "schema/definition.h"
+#include "schema/msg.h"
 #include "schema/names.h"
 #include "schema/type.h"
 #include "schema/util.h"
@@ -261,6 +262,156 @@ static void emit_asserts(struct generator *generator, const struct schema_defini
         }
 }
 
+/*
+ * Messages of ROS 2
+ *
+ * Structs inside them are ones of C, without a name, where C puts their members where CDR does. Of
+ * others the members stand in the struct around: header_stamp. Lists are always such.
+ */
+
+/* Does C lay a struct at this place out as CDR did? */
+static bool struct_is_natural(const struct schema_field *field, uint32_t at) {
+        const struct schema_definition *nested = field->nested;
+
+        return field->kind == SLIPRING_KIND_STRUCT &&
+               ((at | nested->size_bytes) & (nested->align_bytes - 1)) == 0;
+}
+
+static void emit_member(struct generator *generator,
+                        const struct schema_field *field,
+                        const char *prefix,
+                        int indent) {
+        if (field->kind == SLIPRING_KIND_LENGTH) {
+                emit(generator, "%*suint32_t %s%s_length; /* always %u */\n", indent, "", prefix,
+                     field->name, field->number);
+                return;
+        }
+        if (field->kind == SLIPRING_KIND_STRING) {
+                emit(generator, "%*schar %s%s%s[%u]; /* always \"", indent, "", prefix, field->name,
+                     *prefix ? "" : field_tail(field), field->count);
+                emit_comment_text(generator, field->unit);
+                emit(generator, "\" */\n");
+                return;
+        }
+        emit(generator, "%*s%s %s%s%s", indent, "", type_scalar(field->kind)->c_name, prefix,
+             field->name, *prefix ? "" : field_tail(field));
+        if (field->count > 0) {
+                emit(generator, "[%u]", field->count);
+        }
+        emit(generator, ";");
+        emit_field_comment(generator, field);
+        emit(generator, "\n");
+}
+
+/* The members of a struct that begins at a place of the message. The depth of nesting bounds the
+ * recursion. */
+static int emit_members(struct generator *generator,
+                        const struct schema_definition *definition,
+                        uint32_t base,
+                        const char *prefix,
+                        int indent) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < definition->field_count; i++) {
+                const struct schema_field *field = &definition->fields[i];
+                uint32_t at = base + field->offset_bytes;
+                const char *below;
+
+                if (!field->nested) {
+                        emit_member(generator, field, prefix, indent);
+                        continue;
+                }
+                if (!struct_is_natural(field, at)) {
+                        below = arena_print(&generator->arena, "%s%s_", prefix, field->name);
+                        r = below ? emit_members(generator, field->nested, at, below, indent)
+                                  : -ENOMEM;
+                        continue;
+                }
+                emit(generator, "%*sstruct {\n", indent, "");
+                r = emit_members(generator, field->nested, at, "", indent + 8);
+                emit(generator, "%*s} %s%s%s", indent, "", prefix, field->name,
+                     *prefix ? "" : field_tail(field));
+                if (field->count > 0) {
+                        emit(generator, "[%u]", field->count);
+                }
+                emit(generator, ";\n");
+        }
+        return r;
+}
+
+/* Where each member is; paths into structs are for offsetof(). */
+static int emit_member_asserts(struct generator *generator,
+                               const char *type,
+                               const struct schema_definition *definition,
+                               uint32_t base,
+                               const char *prefix) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < definition->field_count; i++) {
+                const struct schema_field *field = &definition->fields[i];
+                bool inside = *prefix && prefix[strlen(prefix) - 1] == '_';
+                uint32_t at = base + field->offset_bytes;
+                const char *tail = inside ? "" : field_tail(field), *below;
+
+                if (field->kind == SLIPRING_KIND_LENGTH) {
+                        tail = "_length";
+                }
+                if (!field->nested || struct_is_natural(field, at)) {
+                        emit(generator,
+                             "SLIPRING_STATIC_ASSERT(offsetof(struct %s, %s%s%s) == %u, "
+                             "\"offset of %s\");\n",
+                             type, prefix, field->name, tail, at, field->name);
+                }
+                if (!field->nested) {
+                        continue;
+                }
+                below = arena_print(&generator->arena, "%s%s%s%s", prefix, field->name,
+                                    struct_is_natural(field, at) ? tail : "",
+                                    !struct_is_natural(field, at) ? "_"
+                                    : field->count > 0            ? "[0]."
+                                                                  : ".");
+                r = below ? emit_member_asserts(generator, type, field->nested, at, below)
+                          : -ENOMEM;
+        }
+        return r;
+}
+
+/* What sizeof gives: the message itself may end before. */
+static uint32_t definition_sizeof(const struct schema_definition *definition) {
+        return (definition->size_bytes + definition->align_bytes - 1) & -definition->align_bytes;
+}
+
+static int emit_message(struct generator *generator, const struct schema_definition *definition) {
+        const uint8_t *identity = definition->type->identity;
+        uint64_t hash = 0;
+        const char *type;
+        int r;
+
+        for (size_t i = 0; i < sizeof(hash); i++) {
+                hash = hash << 8 | identity[i];
+        }
+        type = arena_print(&generator->arena, "%s_%s", definition->package, definition->name);
+        if (!type) {
+                return -ENOMEM;
+        }
+        emit(generator,
+             "\n#ifndef SLIPRING_TYPE_%s\n#define SLIPRING_TYPE_%s 0x%016" PRIx64
+             "u\n\n/* %s, %u bytes */\nstruct %s {\n",
+             type, type, hash, definition->message->name, definition->size_bytes, type);
+        r = emit_members(generator, definition, 0, "", 8);
+        if (r < 0) {
+                return r;
+        }
+        emit(generator, "};\n\nSLIPRING_STATIC_ASSERT(sizeof(struct %s) == %u, \"size of %s\");\n",
+             type, definition_sizeof(definition), definition->name);
+        r = emit_member_asserts(generator, type, definition, 0, "");
+        emit(generator,
+             "\n#elif SLIPRING_TYPE_%s != 0x%016" PRIx64
+             "u\n#error \"two buses have different messages %s\"\n#endif\n",
+             type, hash, type);
+        return r;
+}
+
 /* A number that tells types of one name from each other, for the preprocessor (FNV-1a). */
 static int definition_hash(const struct schema_definition *definition, uint64_t *ret_hash) {
         uint64_t hash = UINT64_C(0xcbf29ce484222325);
@@ -327,6 +478,8 @@ static const char *const kind_names[] = {
         [SLIPRING_KIND_UINT64] = "UINT64",     [SLIPRING_KIND_FLOAT32] = "FLOAT32",
         [SLIPRING_KIND_FLOAT64] = "FLOAT64",   [SLIPRING_KIND_TIME] = "TIME",
         [SLIPRING_KIND_DURATION] = "DURATION", [SLIPRING_KIND_STRUCT] = "STRUCT",
+        [SLIPRING_KIND_LENGTH] = "LENGTH",     [SLIPRING_KIND_STRING] = "STRING",
+        [SLIPRING_KIND_LIST] = "LIST",
 };
 
 static void emit_record(struct generator *generator, const struct slipring_field *field) {
@@ -338,6 +491,9 @@ static void emit_record(struct generator *generator, const struct slipring_field
 }
 
 static void emit_text(struct generator *generator, const char *text) {
+        if (!*text) {
+                emit(generator, "        \"\",\n");
+        }
         while (*text) {
                 size_t length = strcspn(text, "\n") + 1;
 
@@ -400,15 +556,17 @@ static void emit_descriptor(struct generator *generator,
  * @type:       "rover_msgs_Imu"
  * @topic:      "imu/front"
  * @bus:        "rover"
+ * @size:       "sizeof(*message)", or the bytes of a message that ends before its struct
  */
 struct topic_names {
         const char *prefix;
         const char *type;
         const char *topic;
         const char *bus;
+        const char *size;
 };
 
-/* A template: $P is the prefix, $T the type, $N the topic's name, $B the bus. */
+/* A template: $P is the prefix, $T the type, $N the topic's name, $B the bus, $S the size. */
 static void
 emit_template(struct generator *generator, const char *text, const struct topic_names *names) {
         while (*text) {
@@ -423,6 +581,7 @@ emit_template(struct generator *generator, const char *text, const struct topic_
                 word = text[1] == 'P'   ? names->prefix
                        : text[1] == 'T' ? names->type
                        : text[1] == 'N' ? names->topic
+                       : text[1] == 'S' ? names->size
                                         : names->bus;
                 emit(generator, "%s", word);
                 text += 2;
@@ -478,15 +637,14 @@ static const char template_open[] =
 
 static const char template_publisher[] =
         "static inline int $P_publish(struct $P_publisher publisher, const struct $T *message) {\n"
-        "        return slipring_publisher_publish(publisher.handle, message, sizeof(*message), "
-        "0);\n"
+        "        return slipring_publisher_publish(publisher.handle, message, $S, 0);\n"
         "}\n"
         "\n"
         "static inline int $P_publish_at(struct $P_publisher publisher,\n"
         "                                const struct $T *message,\n"
         "                                uint64_t source_time_ns) {\n"
         "        return slipring_publisher_publish(\n"
-        "                publisher.handle, message, sizeof(*message), source_time_ns);\n"
+        "                publisher.handle, message, $S, source_time_ns);\n"
         "}\n"
         "\n"
         "static inline int $P_loan(struct $P_publisher publisher, struct $T **ret_message) {\n"
@@ -527,7 +685,7 @@ static const char template_publisher[] =
         "}\n"
         "\n";
 
-static const char template_subscriber[] =
+static const char template_take[] =
         "static inline int $P_take(struct $P_subscriber subscriber,\n"
         "                          struct $T *ret_message,\n"
         "                          struct slipring_sample *ret_sample) {\n"
@@ -541,7 +699,9 @@ static const char template_subscriber[] =
         "        return slipring_subscriber_take_newest(\n"
         "                subscriber.handle, ret_message, sizeof(*ret_message), ret_sample);\n"
         "}\n"
-        "\n"
+        "\n";
+
+static const char template_batch[] =
         "static inline int $P_take_batch(struct $P_subscriber subscriber,\n"
         "                                struct $T *ret_messages,\n"
         "                                struct slipring_sample *ret_samples,\n"
@@ -550,7 +710,9 @@ static const char template_subscriber[] =
         "                                              capacity * sizeof(*ret_messages),\n"
         "                                              ret_samples, capacity);\n"
         "}\n"
-        "\n"
+        "\n";
+
+static const char template_subscriber[] =
         "static inline int $P_borrow(struct $P_subscriber subscriber,\n"
         "                            const struct $T **ret_message,\n"
         "                            struct slipring_sample *ret_sample) {\n"
@@ -631,12 +793,20 @@ static int emit_topic(struct generator *generator, const struct schema_topic *to
         }
         names.prefix = arena_print(&generator->arena, "%s_%s", generator->schema->bus, flat);
         names.type = arena_print(&generator->arena, "%s_%s", definition->package, definition->name);
-        if (!names.prefix || !names.type) {
+        names.size = definition_sizeof(definition) == definition->size_bytes
+                             ? "sizeof(*message)"
+                             : arena_print(&generator->arena, "%u", definition->size_bytes);
+        if (!names.prefix || !names.type || !names.size) {
                 return -ENOMEM;
         }
         emit_topic_comment(generator, topic);
         emit_template(generator, template_open, &names);
         emit_template(generator, template_publisher, &names);
+        emit_template(generator, template_take, &names);
+        /* A batch puts messages side by side, where structs would not be. */
+        if (definition_sizeof(definition) == definition->size_bytes) {
+                emit_template(generator, template_batch, &names);
+        }
         emit_template(generator, template_subscriber, &names);
         return 0;
 }
@@ -695,7 +865,10 @@ static int emit_body(struct generator *generator) {
         int r;
 
         for (size_t i = 0; i < schema->definition_count; i++) {
-                r = emit_type(generator, schema->definitions[i]);
+                const struct schema_definition *definition = schema->definitions[i];
+
+                r = definition->message ? emit_message(generator, definition)
+                                        : emit_type(generator, definition);
                 if (r < 0) {
                         return r;
                 }

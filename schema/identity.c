@@ -6,7 +6,8 @@
  * text     the canonical text (schema/text.c), without its NUL
  * lines    for each record of the field tree that has a unit, in the order of the tree (breadth
  *          first), "unit PATH UNIT\n"; PATH is the names from the message's own field down to this
- *          one with dots between them
+ *          one with dots between them. For each length of a message of ROS 2 "length PATH NUMBER\n"
+ *          and for each string "string PATH TEXT\n" say what never changes
  *
  * For instance, for {voltage: {type: float32, unit: V}, cell: {type: Cell}} where Cell is
  * {temperature: {type: float32, unit: degC}}:
@@ -25,6 +26,8 @@
  */
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,9 +51,24 @@ static void hash_path(struct sha256_ctx *hash,
         hash_text(hash, type->fields[record].name);
 }
 
+static void hash_line(struct sha256_ctx *hash,
+                      const struct slipring_type *type,
+                      const uint32_t *parents,
+                      uint32_t record,
+                      const char *what,
+                      const char *value) {
+        hash_text(hash, what);
+        hash_text(hash, " ");
+        hash_path(hash, type, parents, record);
+        hash_text(hash, " ");
+        hash_text(hash, value);
+        hash_text(hash, "\n");
+}
+
 int type_identity(const struct slipring_type *type, uint8_t ret_identity[32]) {
         struct sha256_ctx hash;
         uint32_t *parents;
+        char number[16];
 
         parents = calloc(type->field_count, sizeof(*parents));
         if (!parents) {
@@ -67,12 +85,13 @@ int type_identity(const struct slipring_type *type, uint8_t ret_identity[32]) {
                 for (uint32_t j = 0; j < field->child_count; j++) {
                         parents[field->first_child + j] = i;
                 }
-                if (field->unit[0]) {
-                        hash_text(&hash, "unit ");
-                        hash_path(&hash, type, parents, i);
-                        hash_text(&hash, " ");
-                        hash_text(&hash, field->unit);
-                        hash_text(&hash, "\n");
+                if (field->kind == SLIPRING_KIND_LENGTH) {
+                        snprintf(number, sizeof(number), "%" PRIu32, field->first_child);
+                        hash_line(&hash, type, parents, i, "length", number);
+                } else if (field->kind == SLIPRING_KIND_STRING) {
+                        hash_line(&hash, type, parents, i, "string", field->unit);
+                } else if (field->unit[0]) {
+                        hash_line(&hash, type, parents, i, "unit", field->unit);
                 }
         }
         sha256_digest(&hash, 32, ret_identity);

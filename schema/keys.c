@@ -18,7 +18,6 @@ static const struct {
         const char *release;
 } later_keys[] = {
         {"waiters", "0.2.0"},
-        {"const", "0.3.0"},
 };
 
 static int node_compare(const void *left, const void *right) {

@@ -45,6 +45,21 @@ uint32_t type_kind(const char *name) {
         return 0;
 }
 
+static bool kind_is_signed(uint32_t kind) {
+        return kind == SLIPRING_KIND_INT8 || kind == SLIPRING_KIND_INT16 ||
+               kind == SLIPRING_KIND_INT32 || kind == SLIPRING_KIND_INT64;
+}
+
+bool type_integer_fits(uint32_t kind, bool negative, uint64_t magnitude) {
+        unsigned bits = 8 * scalars[kind].bytes - kind_is_signed(kind);
+        uint64_t largest = UINT64_MAX >> (64 - bits);
+
+        if (negative) {
+                return kind_is_signed(kind) && magnitude <= largest + 1;
+        }
+        return magnitude <= largest;
+}
+
 /**
  * struct layout - a walk over the types that a type uses
  * @arena:              owns new fields

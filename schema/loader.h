@@ -16,6 +16,7 @@
 #include "schema/arena.h"
 #include "schema/definition.h"
 #include "schema/diagnostics.h"
+#include "schema/msg.h"
 #include "schema/node.h"
 #include "schema/schema.h"
 
@@ -56,6 +57,8 @@ struct access {
  * @text_bytes:         length of their texts
  * @overfull:           one of the two passed its limit
  * @marks:              marks given out to walks over the definitions
+ * @messages:           messages of ROS 2
+ * @visits:             fields of them that were looked at
  */
 struct loader {
         struct schema *schema;
@@ -75,6 +78,8 @@ struct loader {
         uint64_t text_bytes;
         bool overfull;
         uint32_t marks;
+        struct msg_store messages;
+        uint32_t visits;
 };
 
 /** Reports a mistake at a node. */

@@ -5,12 +5,11 @@
 #include "schema/schema.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "schema/file.h"
 #include "schema/loader.h"
 #include "schema/names.h"
 #include "schema/util.h"
@@ -212,6 +211,7 @@ static int loaded_fill(struct loaded *loaded,
                 .user = options ? options->user : geteuid(),
                 .depth = SCHEMA_DEPTH_DEFAULT,
                 .lock = SCHEMA_TRY,
+                .messages = {.arena = &loaded->arena, .diagnostics = diagnostics},
         };
         struct node *root = NULL;
         int r;
@@ -225,7 +225,16 @@ static int loaded_fill(struct loaded *loaded,
         if (r < 0) {
                 return r;
         }
-        return root ? bus_read(&loader, root) : 0;
+        if (!root) {
+                return 0;
+        }
+        r = msg_store_open(&loader.messages, NULL);
+        if (r < 0) {
+                return r;
+        }
+        r = bus_read(&loader, root);
+        msg_store_close(&loader.messages);
+        return r;
 }
 
 static int diagnostics_name(struct diagnostics *diagnostics, const char *name) {
@@ -271,53 +280,6 @@ int schema_load_text(struct schema **ret_schema,
         return 0;
 }
 
-/* Reads at most one byte more than a schema may have, so that a pipe or /dev/zero ends, too. */
-static int file_read(int fd, char **ret_text, size_t *ret_bytes) {
-        const size_t capacity = NODE_FILE_BYTES_MAX + 1;
-        size_t bytes = 0;
-        char *text;
-
-        text = malloc(capacity);
-        if (!text) {
-                return -ENOMEM;
-        }
-        while (bytes < capacity) {
-                ssize_t n;
-
-                n = read(fd, text + bytes, capacity - bytes);
-                if (n < 0 && errno == EINTR) {
-                        continue;
-                }
-                if (n < 0) {
-                        n = -errno;
-                        free(text);
-                        return (int) n;
-                }
-                if (n == 0) {
-                        break;
-                }
-                bytes += (size_t) n;
-        }
-        *ret_text = text;
-        *ret_bytes = bytes;
-        return 0;
-}
-
-static int path_read(const char *path, char **ret_text, size_t *ret_bytes) {
-        int fd, r;
-
-        if (!strcmp(path, "-")) {
-                return file_read(STDIN_FILENO, ret_text, ret_bytes);
-        }
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-        if (fd < 0) {
-                return -errno;
-        }
-        r = file_read(fd, ret_text, ret_bytes);
-        close(fd);
-        return r;
-}
-
 int schema_load(struct schema **ret_schema,
                 const char *path,
                 const struct schema_options *options,
@@ -327,7 +289,7 @@ int schema_load(struct schema **ret_schema,
         char *text = NULL;
         int r;
 
-        r = path_read(path, &text, &bytes);
+        r = file_read(path, NODE_FILE_BYTES_MAX, &text, &bytes);
         if (r < 0) {
                 diagnostics_add(diagnostics, DIAGNOSTIC_ERROR, 0, 0, "cannot be read: %s",
                                 strerror(-r));

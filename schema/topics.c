@@ -9,6 +9,7 @@
 
 #include "schema/loader.h"
 #include "schema/names.h"
+#include "schema/shape.h"
 #include "schema/type.h"
 #include "schema/util.h"
 #include "schema/value.h"
@@ -265,10 +266,11 @@ static void deadline_read(struct schema_topic *topic,
  * Topics
  */
 
-static int topic_read_inline(struct loader *loader,
-                             struct schema_topic *topic,
-                             const struct node *key,
-                             const struct node *fields) {
+/* Makes a type of this topic's own. Leaves the topic without one after a mistake. */
+static int definition_add(struct loader *loader,
+                          struct schema_topic *topic,
+                          const struct node *key,
+                          struct schema_definition **ret_definition) {
         struct schema_definition *definition;
         char *name;
 
@@ -288,7 +290,69 @@ static int topic_read_inline(struct loader *loader,
         };
         loader->definitions[loader->definition_count++] = definition;
         topic->definition = definition;
-        return fields_read(loader, definition, fields);
+        *ret_definition = definition;
+        return 0;
+}
+
+static int topic_read_inline(struct loader *loader,
+                             struct schema_topic *topic,
+                             const struct node *key,
+                             const struct node *fields) {
+        struct schema_definition *definition = NULL;
+        int r;
+
+        r = definition_add(loader, topic, key, &definition);
+        return r < 0 || !definition ? r : fields_read(loader, definition, fields);
+}
+
+/* A message of ROS 2, sensor_msgs/msg/Imu. */
+static int topic_read_message(struct loader *loader,
+                              struct schema_topic *topic,
+                              const struct node *key,
+                              const struct node *type) {
+        struct schema_definition *definition = NULL;
+        struct buffer where = {0};
+        struct msg *msg = NULL;
+        int r;
+
+        if (!msg_name_check(type->text)) {
+                loader_error(loader, type,
+                             "'%.64s' is not the name of a message of ROS 2, package/msg/Name",
+                             type->text);
+                return 0;
+        }
+        r = msg_store_find(&loader->messages, type->text, &msg);
+        if (r == -ENOENT) {
+                msg_store_describe(&loader->messages, &where, type->text);
+                r = where.failed ? -ENOMEM : -EBADMSG;
+                loader_error(loader, type, "there is no message '%s'%s", type->text,
+                             where.failed ? "" : where.text);
+                buffer_free(&where);
+        }
+        if (r < 0) {
+                return r == -EBADMSG ? 0 : r;
+        }
+        r = definition_add(loader, topic, key, &definition);
+        if (r < 0 || !definition) {
+                return r;
+        }
+        definition->message = msg;
+        return shape_read(loader, definition, msg, key);
+}
+
+/* What only messages of ROS 2 have. */
+static void topic_refuse_values(struct loader *loader, const struct node *mapping) {
+        static const char *const keys[] = {"const", "lengths"};
+
+        for (size_t i = 0; i < ELEMENTS(keys); i++) {
+                const struct node *key = node_get_key(mapping, keys[i]);
+
+                if (key && !key->broken) {
+                        loader_error(loader, key,
+                                     "%s is for messages of ROS 2, as in type: sensor_msgs/msg/Imu",
+                                     keys[i]);
+                }
+        }
 }
 
 static int
@@ -306,12 +370,17 @@ topic_read_type(struct loader *loader, struct schema_topic *topic, const struct 
                 return 0;
         }
         if (fields) {
+                topic_refuse_values(loader, key->next);
                 return topic_read_inline(loader, topic, key, fields->next);
         }
         type = type->next;
         if (!value_is(loader, type, NODE_TEXT, "type")) {
                 return 0;
         }
+        if (strchr(type->text, '/')) {
+                return topic_read_message(loader, topic, key, type);
+        }
+        topic_refuse_values(loader, key->next);
         topic->definition = types_find(loader, type->text);
         if (!topic->definition && type_kind(type->text)) {
                 loader_error(loader, type,
@@ -431,7 +500,8 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         static const char *const keys[] = {"type",     "fields",     "description", "rate",
                                            "deadline", "depth",      "history",     "pins",
                                            "owner",    "group",      "mode",        "publishers",
-                                           "wake",     "huge_pages", "lock"};
+                                           "wake",     "huge_pages", "lock",        "const",
+                                           "lengths"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "schema/shape.h"
+
 /* Adds the fields of one definition as siblings. */
 static void tree_append(struct slipring_field *records,
                         const struct schema_definition **nested,
@@ -22,6 +24,7 @@ static void tree_append(struct slipring_field *records,
                         .count = field->count,
                         .offset_bytes = field->offset_bytes,
                         .element_bytes = field->element_bytes,
+                        .first_child = field->number,
                 };
                 nested[(*count)++] = field->nested;
         }
@@ -70,11 +73,13 @@ int type_build(struct schema_definition *definition, struct arena *arena, uint32
         type->field_count = definition->records;
         type->root_count = (uint32_t) definition->field_count;
         type->fields = records;
-        type->name = arena_print(arena, "%s/msg/%s", definition->package, definition->name);
-        if (!type->name) {
-                return -ENOMEM;
+        if (definition->message) {
+                type->name = definition->message->name;
+                r = shape_text(&type->text, definition->message, arena, mark);
+        } else {
+                type->name = arena_print(arena, "%s/msg/%s", definition->package, definition->name);
+                r = type->name ? type_text(&type->text, definition, arena, mark) : -ENOMEM;
         }
-        r = type_text(&type->text, definition, arena, mark);
         if (r < 0) {
                 return r;
         }

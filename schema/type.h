@@ -36,6 +36,14 @@ const struct type_scalar *type_scalar(uint32_t kind);
 uint32_t type_kind(const char *name);
 
 /**
+ * type_integer_fits() - is a number within the range of a type?
+ * @kind:       an integer type of enum slipring_kind
+ * @negative:   the number is below zero
+ * @magnitude:  its absolute value
+ */
+bool type_integer_fits(uint32_t kind, bool negative, uint64_t magnitude);
+
+/**
  * layout_definition() - give each field its offset, and padding where a gap would be
  * @definition:         a definition with its fields in the order of the file
  * @arena:              owns what is added

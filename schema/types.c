@@ -78,6 +78,13 @@ void types_report_unknown(struct loader *loader, const struct node *node, const 
                         return;
                 }
         }
+        if (strchr(name, '/')) {
+                loader_error(loader, node,
+                             "there is no type '%.64s'; messages of ROS 2 are types of topics, and "
+                             "not yet of fields",
+                             name);
+                return;
+        }
         if (diagnostics_full(loader->diagnostics)) {
                 loader_error(loader, node, "there is no type '%.64s'", name);
                 return;

@@ -151,8 +151,14 @@ static void print_text(const uint8_t *text, int length, FILE *out) {
         fputc('"', out);
 }
 
-static uint32_t shown(const struct render *render, const struct slipring_field *array) {
-        return render->longest && array->count > render->longest ? render->longest : array->count;
+/* Is this an array or a list, and not a text that is shown as one? */
+static bool is_array(const struct slipring_field *field) {
+        return field->count > 0 || field->kind == SLIPRING_KIND_LIST;
+}
+
+/* Is the next element of an array one too many? */
+static bool is_long(const struct render *render, uint32_t shown) {
+        return render->longest && shown == render->longest;
 }
 
 /* --- one line: flow style and JSON, which differ in their quotes --- */
@@ -179,7 +185,7 @@ static void line_struct(const struct render *render,
         fputc('{', out);
         for (i = 0; i < parent->child_count; i++) {
                 child = render->type->fields[parent->first_child + i];
-                if (type_is_pad(child.name)) {
+                if (type_is_hidden(&child)) {
                         continue;
                 }
                 child.offset_bytes += parent->offset_bytes;
@@ -203,16 +209,20 @@ static void line_array(const struct render *render,
                        const struct slipring_field *array,
                        const uint8_t *payload,
                        FILE *out) {
-        uint32_t count = shown(render, array), i;
+        struct selection_walk walk = {.type = render->type, .array = *array};
         struct slipring_field element;
+        uint32_t count;
 
         fputc('[', out);
-        for (i = 0; i < count; i++) {
-                element = selection_element(array, i);
-                fputs(i ? ", " : "", out);
+        for (count = 0; selection_walk_next(&walk, &element); count++) {
+                fputs(count ? ", " : "", out);
+                if (is_long(render, count)) {
+                        fputs("'...'", out);
+                        break;
+                }
                 line_value(render, &element, payload, out);
         }
-        fputs(count < array->count ? ", '...']" : "]", out);
+        fputc(']', out);
 }
 
 static void line_value(const struct render *render,
@@ -223,7 +233,7 @@ static void line_value(const struct render *render,
 
         if (length >= 0) {
                 print_text(payload + field->offset_bytes, length, out);
-        } else if (field->count) {
+        } else if (is_array(field)) {
                 line_array(render, field, payload, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
                 line_struct(render, field, payload, out);
@@ -264,24 +274,24 @@ static void block_array(const struct render *render,
                         const uint8_t *payload,
                         int indent,
                         FILE *out) {
-        uint32_t count = shown(render, array), i;
+        struct selection_walk walk = {.type = render->type, .array = *array};
         struct slipring_field element;
+        uint32_t count;
 
-        for (i = 0; i < count; i++) {
-                element = selection_element(array, i);
+        for (count = 0; selection_walk_next(&walk, &element); count++) {
                 fprintf(out, "%*s- ", indent, "");
-                if (element.kind == SLIPRING_KIND_STRUCT) {
+                if (is_long(render, count)) {
+                        fputs("'...'\n", out);
+                        break;
+                }
+                if (element.kind == SLIPRING_KIND_STRUCT && !element.count) {
                         block_struct(render, &element, payload, indent + 2, true, out);
-                } else if (is_time(&element)) {
+                } else if (is_time(&element) && !element.count) {
                         block_time(payload + element.offset_bytes, indent + 2, true, out);
                 } else {
-                        print_number(element.kind, payload + element.offset_bytes, RENDER_YAML,
-                                     out);
+                        line_value(render, &element, payload, out);
                         fputc('\n', out);
                 }
-        }
-        if (count < array->count) {
-                fprintf(out, "%*s- '...'\n", indent, "");
         }
 }
 
@@ -296,7 +306,7 @@ static void block_member(const struct render *render,
                 fputc(' ', out);
                 print_text(payload + field->offset_bytes, length, out);
                 fputc('\n', out);
-        } else if (field->count) {
+        } else if (is_array(field)) {
                 fputc('\n', out);
                 block_array(render, field, payload, indent, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
@@ -323,7 +333,7 @@ static void block_struct(const struct render *render,
 
         for (i = 0; i < parent->child_count; i++) {
                 child = render->type->fields[parent->first_child + i];
-                if (type_is_pad(child.name)) {
+                if (type_is_hidden(&child)) {
                         continue;
                 }
                 child.offset_bytes += parent->offset_bytes;
@@ -340,7 +350,7 @@ static void block_message(const struct render *render, const uint8_t *payload, F
         if (length >= 0) {
                 print_text(payload + field->offset_bytes, length, out);
                 fputc('\n', out);
-        } else if (field->count) {
+        } else if (is_array(field)) {
                 block_array(render, field, payload, 0, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
                 block_struct(render, field, payload, 0, false, out);
@@ -375,34 +385,76 @@ static void column_print(struct columns *columns,
         }
 }
 
-/* Nesting is bounded by SLIPRING_NESTING_MAX, so that the stack is too. */
-static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path) {
+/* A string is one column, with what CSV wants around it. */
+static void
+column_text(struct columns *columns, const char *path, const struct slipring_field *field) {
+        const uint8_t *text;
+        uint32_t i;
+
+        fputs(columns->printed++ ? "," : "", columns->out);
+        if (!columns->payload) {
+                fputs(path, columns->out);
+                return;
+        }
+        text = columns->payload + field->offset_bytes;
+        fputc('"', columns->out);
+        for (i = 0; i < field->count && text[i]; i++) {
+                fputs(text[i] == '"' ? "\"" : "", columns->out);
+                fputc(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?', columns->out);
+        }
+        fputc('"', columns->out);
+}
+
+static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path);
+
+static void columns_array(struct columns *columns, const struct slipring_field *array, char *path) {
+        struct selection_walk walk = {.type = columns->type, .array = *array};
+        size_t length = strlen(path);
+        struct slipring_field element;
+        uint32_t i;
+
+        for (i = 0; selection_walk_next(&walk, &element); i++) {
+                (void) sprintf(path + length, "[%" PRIu32 "]", i);
+                columns_walk(columns, &element, path);
+        }
+        path[length] = '\0';
+}
+
+static void
+columns_struct(struct columns *columns, const struct slipring_field *parent, char *path) {
         size_t length = strlen(path);
         struct slipring_field below;
         uint32_t i;
 
-        for (i = 0; i < field->count; i++) {
-                below = selection_element(field, i);
-                (void) sprintf(path + length, "[%" PRIu32 "]", i);
-                columns_walk(columns, &below, path);
-        }
-        if (!field->count && is_time(field)) {
-                column_print(columns, path, length ? ".sec" : "sec", SLIPRING_KIND_INT32,
-                             field->offset_bytes);
-                column_print(columns, path, length ? ".nanosec" : "nanosec", SLIPRING_KIND_UINT32,
-                             field->offset_bytes + 4);
-        } else if (!field->count && field->kind != SLIPRING_KIND_STRUCT) {
-                column_print(columns, path, "", field->kind, field->offset_bytes);
-        }
-        for (i = 0; !field->count && i < field->child_count; i++) {
-                below = columns->type->fields[field->first_child + i];
-                if (!type_is_pad(below.name)) {
-                        below.offset_bytes += field->offset_bytes;
+        for (i = 0; i < parent->child_count; i++) {
+                below = columns->type->fields[parent->first_child + i];
+                if (!type_is_hidden(&below)) {
+                        below.offset_bytes += parent->offset_bytes;
                         (void) sprintf(path + length, "%s%s", length ? "." : "", below.name);
                         columns_walk(columns, &below, path);
                 }
         }
         path[length] = '\0';
+}
+
+/* Nesting is bounded by SLIPRING_NESTING_MAX, so that the stack is too. */
+static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path) {
+        bool top = *path == '\0';
+
+        if (field->kind == SLIPRING_KIND_STRING && field->count) {
+                column_text(columns, path, field);
+        } else if (is_array(field)) {
+                columns_array(columns, field, path);
+        } else if (field->kind == SLIPRING_KIND_STRUCT) {
+                columns_struct(columns, field, path);
+        } else if (is_time(field)) {
+                column_print(columns, path, top ? "sec" : ".sec", SLIPRING_KIND_INT32,
+                             field->offset_bytes);
+                column_print(columns, path, top ? "nanosec" : ".nanosec", SLIPRING_KIND_UINT32,
+                             field->offset_bytes + 4);
+        } else {
+                column_print(columns, path, "", field->kind, field->offset_bytes);
+        }
 }
 
 static size_t name_longest(const struct slipring_type *type) {

@@ -22,12 +22,40 @@ struct slipring_field selection_all(const struct slipring_type *type) {
         };
 }
 
-struct slipring_field selection_element(const struct slipring_field *array, uint32_t index) {
-        struct slipring_field element = *array;
+uint32_t selection_count(const struct slipring_type *type, const struct slipring_field *field) {
+        uint32_t count = 0, i;
 
-        element.offset_bytes += index * array->element_bytes;
-        element.count = 0;
-        return element;
+        if (field->kind != SLIPRING_KIND_LIST) {
+                return field->count;
+        }
+        for (i = 0; i < field->child_count; i++) {
+                count += !type_is_hidden(&type->fields[field->first_child + i]);
+        }
+        return count;
+}
+
+bool selection_walk_next(struct selection_walk *walk, struct slipring_field *ret_element) {
+        const struct slipring_field *array = &walk->array, *child;
+
+        if (array->kind != SLIPRING_KIND_LIST) {
+                if (walk->next >= array->count) {
+                        return false;
+                }
+                *ret_element = *array;
+                ret_element->offset_bytes += walk->next++ * array->element_bytes;
+                ret_element->count = 0;
+                return true;
+        }
+        while (walk->next < array->child_count) {
+                child = &walk->type->fields[array->first_child + walk->next++];
+                if (!type_is_hidden(child)) {
+                        *ret_element = *child;
+                        ret_element->name = array->name;
+                        ret_element->offset_bytes += array->offset_bytes;
+                        return true;
+                }
+        }
+        return false;
 }
 
 int selection_member(const struct slipring_type *type,
@@ -47,7 +75,7 @@ int selection_member(const struct slipring_type *type,
         }
         for (i = 0; i < count; i++) {
                 if (strlen(members[i].name) == length &&
-                    memcmp(members[i].name, name, length) == 0 && !type_is_pad(members[i].name)) {
+                    memcmp(members[i].name, name, length) == 0 && !type_is_hidden(&members[i])) {
                         *ret_field = members[i];
                         ret_field->offset_bytes += base_bytes;
                         return 0;
@@ -86,10 +114,12 @@ static int step_name(const struct slipring_type *type,
                      struct slipring_error *reterr) {
         int shown = length > 100 ? 100 : (int) length;
 
-        if (at->count) {
+        uint32_t count = selection_count(type, at);
+
+        if (count > 0) {
                 return error_set(reterr, -EINVAL,
                                  "'%s' is an array of %u: name an element, as in %s[0].%.*s",
-                                 at->name, at->count, at->name, shown, name);
+                                 at->name, count, at->name, shown, name);
         }
         if (selection_member(type, at, name, length, at) == 0) {
                 return 0;
@@ -108,23 +138,30 @@ static int step_name(const struct slipring_type *type,
                          *at->name ? "'" : "", shown, name);
 }
 
-static int step_index(struct slipring_field *at, const char **path, struct slipring_error *reterr) {
-        uint32_t index;
+static int step_index(const struct slipring_type *type,
+                      struct slipring_field *at,
+                      const char **path,
+                      struct slipring_error *reterr) {
+        uint32_t count = selection_count(type, at), index;
+        struct selection_walk walk;
         int r;
 
-        if (!at->count) {
+        if (count == 0) {
                 return error_set(reterr, -EINVAL, "'%s' is not an array", at->name);
         }
-        r = index_read(path, at->count, &index);
+        r = index_read(path, count, &index);
         if (r == -ERANGE) {
                 return error_set(reterr, -EINVAL, "'%s' has the elements 0 to %u", at->name,
-                                 at->count - 1);
+                                 count - 1);
         }
         if (r < 0) {
                 return error_set(reterr, -EINVAL, "'%.80s': an index is a number in brackets",
                                  *path);
         }
-        *at = selection_element(at, index);
+        walk = (struct selection_walk){.type = type, .array = *at};
+        do {
+                (void) selection_walk_next(&walk, at);
+        } while (index-- > 0);
         return 0;
 }
 
@@ -150,7 +187,7 @@ int selection_find(struct slipring_field *ret_field,
                 r = step_name(type, &at, rest, length, reterr_failure, reterr);
                 rest += length;
                 while (r == 0 && *rest == '[') {
-                        r = step_index(&at, &rest, reterr);
+                        r = step_index(type, &at, &rest, reterr);
                 }
                 if (r < 0) {
                         return r;

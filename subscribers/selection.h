@@ -1,6 +1,8 @@
 #ifndef SLIPRING_SUBSCRIBERS_SELECTION_H
 #define SLIPRING_SUBSCRIBERS_SELECTION_H
 
+#include <stdbool.h>
+
 #include <slipring/sample.h>
 #include <slipring/type.h>
 
@@ -29,7 +31,7 @@ struct slipring_field selection_all(const struct slipring_type *type);
  * @path:               field names and [indexes]
  * @reterr_failure:     set on failure; may be NULL
  *
- * Padding cannot be selected.
+ * Padding and lengths cannot be selected.
  *
  * Return: 0, -ENOENT if there is no such field, -EINVAL for an index out of range, for a path into
  *         an array without index or into a number, or for one that is malformed.
@@ -57,8 +59,24 @@ int selection_member(const struct slipring_type *type,
                      struct slipring_field *ret_field);
 
 /*
- * selection_element() - one element of an array
+ * selection_count() - elements of an array or a list, 0 of anything else
  */
-struct slipring_field selection_element(const struct slipring_field *array, uint32_t index);
+uint32_t selection_count(const struct slipring_type *type, const struct slipring_field *field);
+
+/* A walk over the elements of an array or a list; @next begins at 0. */
+struct selection_walk {
+        const struct slipring_type *type;
+        struct slipring_field array;
+        uint32_t next;
+};
+
+/*
+ * selection_walk_next() - the next element
+ * @ret_element:        set to it, with its offset from the start of the message; it has the name of
+ *                      the array
+ *
+ * Return: false behind the last one.
+ */
+bool selection_walk_next(struct selection_walk *walk, struct slipring_field *ret_element);
 
 #endif

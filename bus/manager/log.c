@@ -105,7 +105,7 @@ void log_diagnostics(const struct log *log, const struct diagnostics *diagnostic
                 bool warning = item->severity == DIAGNOSTIC_WARNING;
 
                 log_bus(log, warning ? LOG_WARNING : LOG_ERR, "schema", "%s:%u:%u: %s: %s",
-                        diagnostics->name, item->line, item->column, warning ? "warning" : "error",
-                        item->message);
+                        diagnostics_file(diagnostics, item), item->line, item->column,
+                        warning ? "warning" : "error", item->message);
         }
 }

@@ -22,9 +22,10 @@ SHM_RDONLY, IPC_STAT, SHM_DEST = 0o10000, 2, 0o1000
 MAGIC = int.from_bytes(b'slipring', 'little')
 DATA, DIRECTORY, SERVING, ENTRY_TOPIC, ENTRY_SERVING = 1, 2, 1, 1, 2
 
-# enum slipring_kind: format of the struct module, or None for a struct.
+# enum slipring_kind: format of the struct module, or None for a struct and for a list.
 KINDS = {1: '?', 2: 'b', 3: 'B', 4: 'h', 5: 'H', 6: 'i', 7: 'I', 8: 'q', 9: 'Q', 10: 'f', 11: 'd',
-         12: 'iI', 13: 'iI', 14: None}
+         12: 'iI', 13: 'iI', 14: None, 16: 's', 17: None}
+LENGTH = 15
 
 
 class Status(ctypes.Structure):
@@ -167,14 +168,19 @@ def find(directory, bus, topic):
 
 
 def leaves(segment):
-    """(name, unit, format, offset, count) of each field that is no struct and no padding."""
+    """(name, unit, format, offset, count) of each field that is no struct, padding or length."""
     table = segment.copy(0, segment.header_bytes)
     records = [struct.unpack_from('<8I', table, segment.fields + 32 * i)
                for i in range(segment.field_count)]
 
     def walk(first, count, prefix, base):
         for name, unit, kind, elements, offset, size, child, children in records[first:first + count]:
+            if kind == LENGTH:
+                continue
             label = prefix + text(table, segment.strings + name)
+            if KINDS[kind] == 's':
+                yield (label, '', f'{elements}s', base + offset, 0)
+                continue
             if KINDS[kind]:
                 if not label.rsplit('.', 1)[-1].rstrip('0123456789') == 'pad':
                     yield (label, text(table, segment.strings + unit), KINDS[kind], base + offset,
@@ -191,8 +197,9 @@ def show(fields, payload):
     parts = []
     for name, unit, form, offset, count in fields:
         values = struct.unpack_from('<' + form * (count or 1), payload, offset)
-        shown = ' '.join(f'{value:g}' if isinstance(value, float) else str(int(value))
-                         for value in values)
+        shown = ' '.join(f'{value:g}' if isinstance(value, float) else
+                         value.rstrip(b'\0').decode() if isinstance(value, bytes) else
+                         str(int(value)) for value in values)
         parts.append(f'{name}={shown}{unit and " " + unit}')
     return ', '.join(parts)
 

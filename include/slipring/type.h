@@ -54,6 +54,9 @@ enum slipring_kind {
         SLIPRING_KIND_TIME = 12,     /* struct slipring_time, 8 bytes aligned to 4 */
         SLIPRING_KIND_DURATION = 13, /* struct slipring_duration, 8 bytes aligned to 4 */
         SLIPRING_KIND_STRUCT = 14,   /* nested: see first_child and child_count */
+        SLIPRING_KIND_LENGTH = 15,   /* 4 bytes, always the number in first_child */
+        SLIPRING_KIND_STRING = 16,   /* count bytes, always the text in unit and a NUL */
+        SLIPRING_KIND_LIST = 17,     /* a STRUCT whose children are the elements of a list */
 };
 
 /**
@@ -80,13 +83,20 @@ struct slipring_duration {
  * struct slipring_field - one record of a type's field tree
  * @name:               the field's own name, without its parents'; pad[0-9]* is padding, always
  *                      zero
- * @unit:               unit as written in the schema, "" where none
+ * @unit:               unit as written in the schema, "" where none; of a STRING its text
  * @kind:               one of enum slipring_kind
- * @count:              0 for a single value, else the number of array elements
+ * @count:              0 for a single value, else the number of array elements; 0 in a LIST
  * @offset_bytes:       from the start of the enclosing struct (of the message, for a root)
  * @element_bytes:      size of one element, which is also the stride of an array
- * @first_child:        index of the first child record; 0 unless @kind is STRUCT
+ * @first_child:        index of the first child record, where @kind is STRUCT or LIST; of a LENGTH
+ *                      the number that it holds; else 0
  * @child_count:        number of child records, which stand side by side; 0 unless @kind is STRUCT
+ *                      or LIST
+ *
+ * In CDR a string and a sequence begin with their length. On a bus lengths never change, and so do
+ * not strings: a LENGTH, which has the name of what it counts, is followed (behind padding,
+ * perhaps) by a STRING, an array or a LIST. The libraries write LENGTH, STRING and padding into
+ * each sample, whatever a publisher left there.
  *
  * Records stand in breadth-first order: first the roots, then the children of record 0, of record 1
  * and so on, so that each @first_child is where the one before it ended. Siblings stand in order of

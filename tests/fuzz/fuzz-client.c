@@ -53,15 +53,17 @@ static const struct slipring_field fields[] = {
         {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 4, 2},
         {"flag", "", SLIPRING_KIND_BOOL, 0, 48, 1, 0, 0},
         {"pad0", "", SLIPRING_KIND_UINT8, 7, 49, 1, 0, 0},
-        {"number", "", SLIPRING_KIND_UINT64, 0, 56, 8, 0, 0},
+        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 6, 2},
         {"x", "m", SLIPRING_KIND_FLOAT64, 0, 0, 8, 0, 0},
         {"pad1", "", SLIPRING_KIND_UINT8, 8, 8, 1, 0, 0},
+        {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 4, 0},
+        {"0", "abc", SLIPRING_KIND_STRING, 4, 4, 1, 0, 0},
 };
 
 static const struct slipring_type type = {
         .version = SLIPRING_TYPE_VERSION,
         .payload_bytes = PAYLOAD,
-        .field_count = 6,
+        .field_count = 8,
         .root_count = 4,
         .name = "fuzz_msgs/msg/Pose",
         .text = "the text",

@@ -28,18 +28,21 @@
 #define TAKES 200
 
 static const struct slipring_field fields[] = {
-        {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 3, 2},
+        {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 4, 2},
         {"flag", "", SLIPRING_KIND_BOOL, 0, 48, 1, 0, 0},
         {"pad0", "", SLIPRING_KIND_UINT8, 7, 49, 1, 0, 0},
+        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 6, 2},
         {"x", "m", SLIPRING_KIND_FLOAT64, 0, 0, 8, 0, 0},
         {"pad1", "", SLIPRING_KIND_UINT8, 8, 8, 1, 0, 0},
+        {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 4, 0},
+        {"0", "abc", SLIPRING_KIND_STRING, 4, 4, 1, 0, 0},
 };
 
 static const struct slipring_type type = {
         .version = SLIPRING_TYPE_VERSION,
-        .payload_bytes = 56,
-        .field_count = 5,
-        .root_count = 3,
+        .payload_bytes = 64,
+        .field_count = 8,
+        .root_count = 4,
         .name = "fuzz_msgs/msg/Pose",
         .text = "the text",
         .fields = fields,
@@ -70,18 +73,25 @@ static void patch(uint8_t *memory, size_t limit, const uint8_t **data, size_t *b
         }
 }
 
+/* What a publisher would read has to be readable. */
+static volatile uint8_t sum;
+
 static void check_type(const struct slipring_type *taken) {
         struct slipring_error error;
-        struct ring_range *pads = NULL;
+        struct ring_constant *constants = NULL;
         size_t count = 0, i;
 
         CHECK(type_check(taken, &error) == 0);
         (void) type_compare(&type, taken, "fuzz", &error);
-        CHECK(type_pads(taken, &pads, &count) == 0);
+        CHECK(type_constants(taken, &constants, &count) == 0);
         for (i = 0; i < count; i++) {
-                CHECK((uint64_t) pads[i].offset_bytes + pads[i].bytes <= taken->payload_bytes);
+                CHECK((uint64_t) constants[i].offset_bytes + constants[i].bytes <=
+                      taken->payload_bytes);
+                for (uint32_t j = 0; constants[i].value && j < constants[i].bytes; j++) {
+                        sum = constants[i].value[j];
+                }
         }
-        free(pads);
+        free(constants);
 }
 
 static void read_one(struct ring_reader *reader, bool newest, uint8_t *buffer) {

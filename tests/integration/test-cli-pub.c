@@ -221,8 +221,87 @@ static void test_waits_for_subscribers(void **state) {
         bus_stop(&bus);
 }
 
+/* As a message of ROS 2 has it: a list of strings, whose lengths and texts never change. */
+struct joints {
+        uint32_t name_length;
+        uint32_t name0_length;
+        char name0[4];
+        uint32_t name1_length;
+        char name1[4];
+        uint32_t position_length;
+        float position[2];
+};
+
+static const struct slipring_field joint_fields[] = {
+        {"name", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 2, 0},
+        {"name", "", SLIPRING_KIND_LIST, 0, 4, 16, 4, 4},
+        {"position", "", SLIPRING_KIND_LENGTH, 0, 20, 4, 2, 0},
+        {"position", "", SLIPRING_KIND_FLOAT32, 2, 24, 4, 0, 0},
+        {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 4, 0},
+        {"0", "hip", SLIPRING_KIND_STRING, 4, 4, 1, 0, 0},
+        {"1", "", SLIPRING_KIND_LENGTH, 0, 8, 4, 4, 0},
+        {"1", "toe", SLIPRING_KIND_STRING, 4, 12, 1, 0, 0},
+};
+
+static const struct slipring_type joint_type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = sizeof(struct joints),
+        .field_count = 8,
+        .root_count = 4,
+        .identity = {9},
+        .name = "test_msgs/msg/Joints",
+        .text = "",
+        .fields = joint_fields,
+};
+
+static void pub_fails(const char *yaml, const char *why) {
+        struct command command;
+
+        command_run(&command, "pub", "joints", yaml, "-1");
+        assert_int_not_equal(command.code, 0);
+        command_expect_err(&command, why);
+        command_free(&command);
+}
+
+static void test_constants_need_not_be_given(void **state) {
+        const struct joints want = {2, 4, "hip", 4, "toe", 2, {0.5f, 2}};
+        struct slipring_subscriber *subscriber;
+        struct topic_spec spec = topic_of("joints", 4);
+        struct command command;
+        struct joints joints;
+
+        spec.type = &joint_type;
+        bus_start(&bus, &spec, 1);
+        subscriber = subscriber_open("joints", SLIPRING_START_OLDEST);
+        command_run(&command, "pub", "joints", "{position: [0.5, 2]}", "-1");
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command,
+                               "publishing #1: {name: [\"hip\", \"toe\"], position: [0.5, 2.0]}\n");
+        command_free(&command);
+        /* What echo prints can be published again. */
+        command_run(&command, "pub", "joints", "{name: [hip, toe], position: [0.5, 2]}", "-1");
+        command_expect_code(&command, 0);
+        command_free(&command);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(
+                        slipring_subscriber_take(subscriber, &joints, sizeof(joints), NULL), 1);
+                assert_memory_equal(&joints, &want, sizeof(want));
+        }
+        pub_fails("{name: [hip, tooth]}",
+                  "slipring pub: field 'name[1]': always 'toe' on this topic "
+                  "(line 1, column 14)\n");
+        pub_fails("{name: [hip, toe, nose]}",
+                  "slipring pub: field 'name': more than its 2 elements "
+                  "(line 1, column 19)\n");
+        pub_fails("{name: hip}", "slipring pub: field 'name': expected a list of up to 2 elements "
+                                 "(line 1, column 8)\n");
+        slipring_subscriber_close(subscriber);
+        bus_stop(&bus);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_constants_need_not_be_given),
                 cmocka_unit_test(test_message_is_what_was_written),
                 cmocka_unit_test(test_block_style_and_nothing),
                 cmocka_unit_test(test_mistakes),

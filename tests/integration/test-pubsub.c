@@ -582,6 +582,62 @@ static void test_padding_leaves_as_zeros(void **state) {
         slipring_publisher_close(publisher);
 }
 
+/* Lengths and strings are written by the library, whatever the publisher leaves there. */
+struct stamped {
+        uint32_t frame_length;
+        char frame[9];
+        uint8_t pad0[3];
+        uint32_t values_length;
+        uint8_t pad1[4];
+        double values[2];
+};
+
+static void test_constants_leave_as_they_are(void **state) {
+        static const struct slipring_field fields[] = {
+                {"frame", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 9, 0},
+                {"frame", "imu_link", SLIPRING_KIND_STRING, 9, 4, 1, 0, 0},
+                {"pad0", "", SLIPRING_KIND_UINT8, 3, 13, 1, 0, 0},
+                {"values", "", SLIPRING_KIND_LENGTH, 0, 16, 4, 2, 0},
+                {"pad1", "", SLIPRING_KIND_UINT8, 4, 20, 1, 0, 0},
+                {"values", "", SLIPRING_KIND_FLOAT64, 2, 24, 8, 0, 0},
+        };
+        static const struct slipring_type type = {
+                .version = SLIPRING_TYPE_VERSION,
+                .payload_bytes = sizeof(struct stamped),
+                .field_count = 6,
+                .root_count = 6,
+                .identity = {4},
+                .name = "test_msgs/msg/Stamped",
+                .text = "",
+                .fields = fields,
+        };
+        const struct stamped want = {9, "imu_link", {0}, 2, {0}, {1.5, -2}};
+        struct topic_spec spec = topic_of("imu", 2);
+        struct slipring_publisher *publisher;
+        struct slipring_subscriber *subscriber;
+        struct stamped sent, got;
+        void *payload = NULL;
+        int taken = 0;
+
+        spec.type = &type;
+        bus_apply(*state, &spec, 1);
+        publisher = publisher_open("imu");
+        subscriber = subscriber_open("imu", SLIPRING_START_OLDEST);
+        memset(&sent, 0xaa, sizeof(sent));
+        memcpy(sent.values, want.values, sizeof(want.values));
+        assert_int_equal(slipring_publisher_publish(publisher, &sent, sizeof(sent), 0), 0);
+        assert_int_equal(slipring_publisher_loan(publisher, &payload), 0);
+        memcpy(payload, &sent, sizeof(sent));
+        assert_int_equal(slipring_publisher_commit(publisher, 0), 0);
+        while (slipring_subscriber_take(subscriber, &got, sizeof(got), NULL) == 1) {
+                assert_memory_equal(&got, &want, sizeof(got));
+                taken++;
+        }
+        assert_int_equal(taken, 2);
+        slipring_subscriber_close(subscriber);
+        slipring_publisher_close(publisher);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -602,6 +658,7 @@ int main(void) {
                 CASE(test_info_describes_the_topic),
                 CASE(test_a_topic_without_samples_within_its_deadline_is_stale),
                 CASE(test_padding_leaves_as_zeros),
+                CASE(test_constants_leave_as_they_are),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

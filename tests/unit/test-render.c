@@ -84,23 +84,171 @@ static const struct everything message = {
         .pad1 = {8, 8, 8, 8},
 };
 
-/* Render a part of the message, and compare. */
-static void
-expect(enum render_format format, const char *path, uint32_t longest, const char *want) {
-        struct render render = {.type = &type, .format = format, .longest = longest};
+/* As a message of ROS has it: strings, sequences, and a list whose elements differ in size. */
+struct joints {
+        uint32_t frame_length;
+        char frame[5];
+        uint8_t pad0[3];
+        uint32_t name_length;
+        uint32_t name0_length;
+        char name0[2];
+        uint8_t pad1[2];
+        uint32_t name1_length;
+        char name1[4];
+        uint32_t position_length;
+        float position[2];
+};
+
+#define IN(member) offsetof(struct joints, member)
+
+static const struct slipring_field joint_fields[] = {
+        {"frame", "", SLIPRING_KIND_LENGTH, 0, IN(frame_length), 4, 5, 0},
+        {"frame", "a\"b,", SLIPRING_KIND_STRING, 5, IN(frame), 1, 0, 0},
+        {"pad0", "", SLIPRING_KIND_UINT8, 3, IN(pad0), 1, 0, 0},
+        {"name", "", SLIPRING_KIND_LENGTH, 0, IN(name_length), 4, 2, 0},
+        {"name", "", SLIPRING_KIND_LIST, 0, IN(name0_length), 16, 7, 5},
+        {"position", "", SLIPRING_KIND_LENGTH, 0, IN(position_length), 4, 2, 0},
+        {"position", "", SLIPRING_KIND_FLOAT32, 2, IN(position), 4, 0, 0},
+        {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 2, 0},
+        {"0", "a", SLIPRING_KIND_STRING, 2, 4, 1, 0, 0},
+        {"pad1", "", SLIPRING_KIND_UINT8, 2, 6, 1, 0, 0},
+        {"1", "", SLIPRING_KIND_LENGTH, 0, 8, 4, 4, 0},
+        {"1", "hip", SLIPRING_KIND_STRING, 4, 12, 1, 0, 0},
+};
+
+static const struct slipring_type joint_type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = sizeof(struct joints),
+        .field_count = sizeof(joint_fields) / sizeof(joint_fields[0]),
+        .root_count = 7,
+        .name = "test_msgs/msg/Joints",
+        .text = "",
+        .fields = joint_fields,
+};
+
+static const struct joints joints = {
+        .frame_length = 5,
+        .frame = "a\"b,",
+        .name_length = 2,
+        .name0_length = 2,
+        .name0 = "a",
+        .name1_length = 4,
+        .name1 = "hip",
+        .position_length = 2,
+        .position = {0.5f, -1},
+};
+
+static void expect_of(const struct slipring_type *of,
+                      const void *payload,
+                      enum render_format format,
+                      const char *path,
+                      uint32_t longest,
+                      const char *want) {
+        struct render render = {.type = of, .format = format, .longest = longest};
         struct slipring_error error = {0};
         char *text = NULL;
         size_t bytes = 0;
         FILE *out = open_memstream(&text, &bytes);
 
-        render.field = selection_all(&type);
-        if (path && selection_find(&render.field, &type, path, NULL, &error) < 0) {
+        render.field = selection_all(of);
+        if (path && selection_find(&render.field, of, path, NULL, &error) < 0) {
                 fail_msg("%s: %s", path, error.text);
         }
-        render_message(&render, &message, out);
+        if (!payload) {
+                render_header(&render, out);
+        } else {
+                render_message(&render, payload, out);
+        }
         (void) fclose(out);
         assert_string_equal(text, want);
         free(text);
+}
+
+/* Render a part of the message, and compare. */
+static void
+expect(enum render_format format, const char *path, uint32_t longest, const char *want) {
+        expect_of(&type, &message, format, path, longest, want);
+}
+
+static void expect_joints(enum render_format format, const char *path, const char *want) {
+        expect_of(&joint_type, &joints, format, path, 0, want);
+}
+
+static void test_strings_and_lists_are_what_ros_prints(void **state) {
+        struct slipring_error error = {0};
+        struct slipring_field found;
+
+        assert_int_equal(type_check(&joint_type, &error), 0);
+        expect_joints(RENDER_YAML, NULL,
+                      "frame: \"a\\\"b,\"\n"
+                      "name:\n"
+                      "- \"a\"\n"
+                      "- \"hip\"\n"
+                      "position:\n"
+                      "- 0.5\n"
+                      "- -1.0\n");
+        expect_joints(RENDER_JSON, NULL,
+                      "{\"frame\": \"a\\\"b,\", \"name\": [\"a\", \"hip\"], \"position\": [0.5, "
+                      "-1.0]}");
+        expect_joints(RENDER_JSON, "name[1]", "\"hip\"");
+        expect_joints(RENDER_YAML, "frame", "\"a\\\"b,\"\n");
+        expect_of(&joint_type, NULL, RENDER_CSV, NULL, 0,
+                  "frame,name[0],name[1],position[0],position[1]\n");
+        expect_joints(RENDER_CSV, NULL, "\"a\"\"b,\",\"a\",\"hip\",0.5,-1.0\n");
+        expect_of(&joint_type, &joints, RENDER_YAML, "name", 1, "- \"a\"\n- '...'\n");
+
+        assert_int_equal(selection_find(&found, &joint_type, "name[2]", NULL, &error), -EINVAL);
+        assert_string_equal(error.text, "'name' has the elements 0 to 1");
+        assert_int_equal(selection_find(&found, &joint_type, "name.x", NULL, &error), -EINVAL);
+        assert_string_equal(error.text,
+                            "'name' is an array of 2: name an element, as in name[0].x");
+}
+
+/* A header that anybody may have written: what publishers would write from it must be there. */
+static void test_constants_are_checked(void **state) {
+        struct slipring_field changed[sizeof(joint_fields) / sizeof(joint_fields[0])];
+        struct slipring_type bad_type = joint_type;
+        struct slipring_error error = {0};
+
+        bad_type.fields = changed;
+        memcpy(changed, joint_fields, sizeof(changed));
+        assert_int_equal(type_check(&bad_type, &error), 0);
+        changed[1].unit = "a\"b";
+        assert_int_equal(type_check(&bad_type, &error), -EBADMSG);
+        assert_non_null(strstr(error.text, "field 'frame' is malformed"));
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[1].count = 0;
+        assert_int_equal(type_check(&bad_type, &error), -EBADMSG);
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[7].count = 1;
+        assert_int_equal(type_check(&bad_type, &error), -EBADMSG);
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[4].count = 1;
+        assert_int_equal(type_check(&bad_type, &error), -EBADMSG);
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[4].kind = SLIPRING_KIND_LIST + 1;
+        assert_int_equal(type_check(&bad_type, &error), -EBADMSG);
+}
+
+/* A program that was built for another string or length is told so. */
+static void test_constants_that_differ_are_named(void **state) {
+        struct slipring_field changed[sizeof(joint_fields) / sizeof(joint_fields[0])];
+        struct slipring_type other = joint_type;
+        struct slipring_error error = {0};
+
+        other.fields = changed;
+        other.identity[0] = 1;
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[11].unit = "hop";
+        assert_int_equal(type_compare(&joint_type, &other, "joints", &error), -EPROTOTYPE);
+        assert_non_null(strstr(error.text,
+                               "field 'name.1' is the string 'hop' on the bus, but '1', "
+                               "the string 'hip', in this program"));
+        memcpy(changed, joint_fields, sizeof(changed));
+        changed[5].first_child = 3;
+        assert_int_equal(type_compare(&joint_type, &other, "joints", &error), -EPROTOTYPE);
+        assert_non_null(strstr(error.text, "field 'position' is a length of 3 on the bus, but "
+                                           "'position', a length of 2, in this program"));
 }
 
 static void test_type_is_sound(void **state) {
@@ -314,6 +462,9 @@ static void test_what_json_cannot_say_is_null(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_type_is_sound),
+                cmocka_unit_test(test_strings_and_lists_are_what_ros_prints),
+                cmocka_unit_test(test_constants_are_checked),
+                cmocka_unit_test(test_constants_that_differ_are_named),
                 cmocka_unit_test(test_yaml_is_what_ros_prints),
                 cmocka_unit_test(test_long_arrays_are_shortened_and_say_so),
                 cmocka_unit_test(test_bytes_with_the_unit_text_are_a_text),

@@ -76,10 +76,18 @@ static const char good[] =
         "  B: {a: \"A[2]\", d: float64, e: bool}\n"
         "topics:\n"
         "  a/b: {type: B, rate: 10 Hz, history: 1 s, group: root, description: text}\n"
-        "  c: {fields: {b: B}, deadline: 1 s}\n";
+        "  c: {fields: {b: B}, deadline: 1 s}\n"
+        "  d: {type: sensor_msgs/msg/JointState, const: {header.frame_id: f, name: [a, b]},\n"
+        "      lengths: {position: 2, velocity: 2, effort: 2}}\n";
 
 static const char bad[] = "slipring: 1\nbus: b\ntypes: {A: {x: flaot32}, B: {b: B}}\n"
-                          "topics: {a: {type: Q}, a: {type: B, mode: 0777, unknown: 1}}\n";
+                          "topics: {a: {type: Q}, a: {type: B, mode: 0777, unknown: 1},\n"
+                          "  b: {type: std_msgs/msg/Strong},\n"
+                          "  c: {type: std_msgs/msg/String, const: {dota: 1}}}\n";
+
+static int drop(void *context, const char *path, const struct buffer *text) {
+        return 0;
+}
 
 static int load_and_generate(const char *text, bool *ret_failed) {
         static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
@@ -94,6 +102,9 @@ static int load_and_generate(const char *text, bool *ret_failed) {
         r = schema_load_text(&schema, "test", text, strlen(text), &options, &diagnostics);
         if (r == 0) {
                 r = generate_c(&header, schema);
+                if (r == 0) {
+                        r = generate_ros2msg(schema, drop, NULL);
+                }
         }
         counting = false;
         *ret_failed = left == 0;

@@ -46,7 +46,11 @@ static void check_tree(const struct slipring_type *type) {
                 const struct slipring_field *field = &type->fields[i];
                 uint32_t bytes = 0;
 
-                if (field->kind != SLIPRING_KIND_STRUCT) {
+                if (field->kind == SLIPRING_KIND_LENGTH || field->kind == SLIPRING_KIND_STRING) {
+                        assert_int_equal(field->child_count, 0);
+                        continue;
+                }
+                if (field->kind != SLIPRING_KIND_STRUCT && field->kind != SLIPRING_KIND_LIST) {
                         assert_int_equal(field->first_child, 0);
                         assert_int_equal(field->child_count, 0);
                         continue;
@@ -254,8 +258,115 @@ static void test_definitions_stand_behind_those_they_use(void **state) {
         schema_free(schema);
 }
 
+/* Messages of ROS 2, where CDR has them: offsets counted by hand. */
+static void test_messages_of_ros_are_laid_out_as_cdr(void **state) {
+        struct schema *schema = load("topics:\n"
+                                     "  imu: {type: sensor_msgs/msg/Imu, "
+                                     "const: {header.frame_id: imu_link}}\n"
+                                     "  fix: {type: sensor_msgs/msg/NavSatFix, "
+                                     "const: {header.frame_id: gps}}\n");
+        const struct slipring_type *type = schema->topics[0].type;
+        const struct slipring_field *fields = type->fields;
+
+        check_tree(type);
+        assert_string_equal(type->name, "sensor_msgs/msg/Imu");
+        assert_int_equal(type->payload_bytes, 320);
+        assert_int_equal(type->root_count, 7);
+        check_field(&fields[0], "header", SLIPRING_KIND_STRUCT, 0, 0, 24);
+        check_field(&fields[1], "orientation", SLIPRING_KIND_STRUCT, 0, 24, 32);
+        check_field(&fields[2], "orientation_covariance", SLIPRING_KIND_FLOAT64, 9, 56, 8);
+        check_field(&fields[3], "angular_velocity", SLIPRING_KIND_STRUCT, 0, 128, 24);
+        check_field(&fields[6], "linear_acceleration_covariance", SLIPRING_KIND_FLOAT64, 9, 248, 8);
+        check_field(&fields[7], "stamp", SLIPRING_KIND_TIME, 0, 0, 8);
+        check_field(&fields[8], "frame_id", SLIPRING_KIND_LENGTH, 0, 8, 4);
+        assert_int_equal(fields[8].first_child, 9);
+        check_field(&fields[9], "frame_id", SLIPRING_KIND_STRING, 9, 12, 1);
+        assert_string_equal(fields[9].unit, "imu_link");
+        check_field(&fields[10], "pad0", SLIPRING_KIND_UINT8, 3, 21, 1);
+        /* Padding is none of the message's own fields. */
+        assert_null(strstr(type->text, "pad"));
+        assert_memory_equal(type->text, "std_msgs/Header header\ngeometry_msgs/Quaternion ", 47);
+        assert_non_null(strstr(type->text, "=\nMSG: builtin_interfaces/Time\nint32 sec\n"));
+
+        /* The last byte of the message is its last number, whatever C adds to a struct. */
+        type = schema->topics[1].type;
+        check_tree(type);
+        assert_int_equal(type->payload_bytes, 121);
+        assert_non_null(strstr(type->text, "\nuint8 COVARIANCE_TYPE_UNKNOWN=0\n"));
+        schema_free(schema);
+}
+
+static void test_sequences_are_arrays_or_lists(void **state) {
+        static const char *const lengths = "lengths: {fields: 2, data: 8}";
+        struct schema *schema;
+        const struct slipring_field *fields;
+        char text[1024];
+
+        snprintf(text, sizeof(text),
+                 "topics:\n"
+                 "  equal: {type: sensor_msgs/msg/PointCloud2, "
+                 "const: {header.frame_id: abc, fields.name: xyz}, %s}\n"
+                 "  unequal: {type: sensor_msgs/msg/PointCloud2, "
+                 "const: {header.frame_id: abc, fields.name: [x, intensity]}, %s}\n"
+                 "  gaps: {type: sensor_msgs/msg/PointCloud2, "
+                 "const: {header.frame_id: abc, fields.name: x}, %s}\n"
+                 "  empty: {type: std_msgs/msg/Empty}\n",
+                 lengths, lengths, lengths);
+        schema = load(text);
+        /* header 16, height and width 8, then the fields. */
+        fields = schema->topics[0].type->fields;
+        check_tree(schema->topics[0].type);
+        check_field(&fields[3], "fields", SLIPRING_KIND_LENGTH, 0, 24, 4);
+        assert_int_equal(fields[3].first_child, 2);
+        check_field(&fields[4], "fields", SLIPRING_KIND_STRUCT, 2, 28, 20);
+
+        fields = schema->topics[1].type->fields;
+        check_tree(schema->topics[1].type);
+        check_field(&fields[4], "fields", SLIPRING_KIND_LIST, 0, 28, 20 + 28);
+        fields += fields[4].first_child;
+        check_field(&fields[0], "0", SLIPRING_KIND_STRUCT, 0, 0, 20);
+        check_field(&fields[1], "1", SLIPRING_KIND_STRUCT, 0, 20, 28);
+
+        fields = schema->topics[2].type->fields;
+        check_field(&fields[4], "fields", SLIPRING_KIND_STRUCT, 2, 28, 20);
+
+        /* ROS 2 puts a byte into an empty message. */
+        check_tree(schema->topics[3].type);
+        assert_int_equal(schema->topics[3].type->payload_bytes, 1);
+        assert_string_equal(schema->topics[3].type->text, "");
+        schema_free(schema);
+}
+
+/* What never changes is part of what a type is. */
+static void test_constants_are_part_of_the_identity(void **state) {
+        static const char head[] = "type: sensor_msgs/msg/LaserScan, const: {header.frame_id: ";
+        struct schema *schema;
+        char text[1024];
+
+        snprintf(text, sizeof(text),
+                 "topics:\n"
+                 "  a: {%sab}, lengths: {ranges: 4, intensities: 4}}\n"
+                 "  b: {%sab}, lengths: {ranges: 4, intensities: 4}}\n"
+                 "  c: {%sac}, lengths: {ranges: 4, intensities: 4}}\n"
+                 "  d: {%sab}, lengths: {ranges: 5, intensities: 3}}\n",
+                 head, head, head, head);
+        schema = load(text);
+        for (size_t i = 1; i < schema->topic_count; i++) {
+                const struct slipring_type *a = schema->topics[0].type;
+                const struct slipring_type *b = schema->topics[i].type;
+
+                assert_string_equal(a->text, b->text);
+                assert_int_equal(a->payload_bytes, b->payload_bytes);
+                assert_int_equal(memcmp(a->identity, b->identity, 32) == 0, i == 1);
+        }
+        schema_free(schema);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_messages_of_ros_are_laid_out_as_cdr),
+                cmocka_unit_test(test_sequences_are_arrays_or_lists),
+                cmocka_unit_test(test_constants_are_part_of_the_identity),
                 cmocka_unit_test(test_gaps_become_fields),
                 cmocka_unit_test(test_time_is_aligned_to_four),
                 cmocka_unit_test(test_nested_structs_start_and_end_aligned),
