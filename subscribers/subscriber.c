@@ -151,6 +151,7 @@ static void adopt(struct slipring_subscriber *subscriber, const struct topic *to
         subscriber->topic = *topic;
         subscriber->payload_bytes = topic->entry.payload_bytes;
         subscriber->asleep = topic->asleep;
+        subscriber->chain_end = topic->chain_end;
 }
 
 int slipring_subscriber_open(struct slipring_subscriber **ret_subscriber,
@@ -497,20 +498,27 @@ bool subscriber_ready(const struct slipring_subscriber *subscriber) {
         return ring_reader_ready(&subscriber->reader) || ring_retired(&subscriber->reader.ring);
 }
 
-int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake_item *ret_item) {
+/* The first half of going to sleep; a fence and a last look at head are to follow. */
+static struct wake_item announce_sleep(const struct slipring_subscriber *subscriber) {
         struct layout_words *words = subscriber->reader.ring.words;
 
         /* wake.word: the word before the last look at head; a publish after it changes the word.
          * asleep.clear: and the word before the flag; the publisher cleared the flag before it
          * stored the word, so it cannot clear this one without waking. */
-        *ret_item = (struct wake_item){
+        const struct wake_item item = {
                 .word = &words->wake,
                 .expected = atomic_load_explicit(&words->wake, memory_order_acquire),
-                .chain_end = subscriber->topic.chain_end,
+                .chain_end = subscriber->chain_end,
         };
-        /* asleep.dekker: the flag before the last look at head. Pairs with the fence between head
-         * and flag in ring_writer_commit(). */
+
+        /* asleep.dekker: the flag before the last look at head. */
         atomic_store_explicit(subscriber->asleep, 1, memory_order_relaxed);
+        return item;
+}
+
+int subscriber_prepare_sleep(struct slipring_subscriber *subscriber, struct wake_item *ret_item) {
+        *ret_item = announce_sleep(subscriber);
+        /* asleep.dekker: pairs with the fence between head and flag in ring_writer_commit(). */
         atomic_thread_fence(memory_order_seq_cst);
         if (ring_reader_ready(&subscriber->reader)) {
                 return 1;
@@ -642,9 +650,12 @@ wait_all(struct slipring_subscriber *const *subscribers, size_t count, uint64_t 
                 return -ETIMEDOUT;
         }
         for (i = 0; i < count; i++) {
-                if (subscriber_prepare_sleep(subscribers[i], &items[i]) != 0) {
-                        return 0;
-                }
+                items[i] = announce_sleep(subscribers[i]);
+        }
+        /* asleep.dekker: as in subscriber_prepare_sleep(), one fence for all of them. */
+        atomic_thread_fence(memory_order_seq_cst);
+        if (find_ready(subscribers, count, 0) >= 0) {
+                return 0;
         }
         if (subscribers[0]->no_waitv) {
                 return -ENOSYS;

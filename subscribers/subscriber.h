@@ -21,6 +21,7 @@ struct slipring_subscriber {
         uint32_t payload_bytes;
         uint32_t cookie;
         _Atomic uint32_t *asleep;
+        _Atomic uint32_t *chain_end; /* as in the topic, NULL without a chain */
         bool borrowed;
         struct ring_view view; /* while borrowed */
         struct hold *holds;

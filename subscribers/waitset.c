@@ -106,7 +106,7 @@ static struct wake_item watch_item(const struct watch *watch) {
         return (struct wake_item){
                 .word = &watch->subscriber->reader.ring.words->wake,
                 .expected = watch->expected,
-                .chain_end = watch->subscriber->topic.chain_end,
+                .chain_end = watch->subscriber->chain_end,
         };
 }
 
