@@ -365,6 +365,11 @@ topic_create(struct registry *registry, struct record *record, struct slipring_e
                 segment_detach(&record->topic.data);
                 r = topic_attach(&record->topic, &record->entry, true, reterr);
         }
+        if (r == 0 && record->topic.chain_end) {
+                /* The line may have been another topic's, whose messages had the same numbers.
+                 * relaxed: clients learn of the topic later. */
+                atomic_store_explicit(record->topic.chain_end, 0, memory_order_relaxed);
+        }
         return r;
 }
 

@@ -86,16 +86,20 @@ create_failed(const struct segment_expect *expect, int code, struct slipring_err
                          expect->what, (unsigned long long) expect->bytes, strerror(-code), remedy);
 }
 
-/* What the kernel maps of a segment: all of the last page, which madvise(2) must not cut. */
-static uint64_t mapped_bytes(const struct segment_expect *expect) {
+/* Of what was attached. A mapping of huge pages is whole pages and refuses to be cut; only then is
+ * the size that the directory says a page has believed, since beyond an ordinary mapping others lie
+ * that are not ours to change. */
+static void segment_advise(void *address, const struct segment_expect *expect, int advice) {
         uint64_t page = expect->page_bytes;
 
-        return page & (page - 1) || !page ? expect->bytes : layout_align(expect->bytes, page);
+        if (madvise(address, expect->bytes, advice) < 0 && errno == EINVAL && page &&
+            (page & (page - 1)) == 0) {
+                (void) madvise(address, layout_align(expect->bytes, page), advice);
+        }
 }
 
 static int
 segment_map(struct segment *segment, int id, const struct segment_expect *expect, bool writable) {
-        uint64_t bytes = mapped_bytes(expect);
         void *address = shmat(id, NULL, writable ? 0 : SHM_RDONLY);
 
         if (address == (void *) -1) {
@@ -106,8 +110,8 @@ segment_map(struct segment *segment, int id, const struct segment_expect *expect
         /* A child would inherit a writable mapping without the claim; and dumping gigabytes of ring
          * would hold the claim back for that long. Where the kernel refuses, nothing is unsafe: the
          * guard word still catches the child. */
-        (void) madvise(address, bytes, MADV_DONTFORK);
-        (void) madvise(address, bytes, MADV_DONTDUMP);
+        segment_advise(address, expect, MADV_DONTFORK);
+        segment_advise(address, expect, MADV_DONTDUMP);
         *segment = (struct segment){.id = id, .address = address, .bytes = expect->bytes};
         return 0;
 }

@@ -143,8 +143,11 @@ int wake_sleep_any(const struct wake_item *items, size_t count, uint64_t deadlin
                 return errno == EAGAIN ? 0 : -errno;
         }
         /* Such a sleeper has all bits: where it has seen the newest, a wake-up ends here. In the
-         * kernel's queue those who sleep longer come before it, unless priorities differ. */
-        wake_pass(&items[r]);
+         * kernel's queue those who sleep longer come before it, unless priorities differ. And it
+         * may have been woken for several words, of which the kernel names one. */
+        for (i = 0; i < count; i++) {
+                wake_pass(&items[i]);
+        }
         return 1;
 }
 

@@ -43,9 +43,9 @@ struct wake_item {
  *
  * Who finds fewer than four has woken the last of them: whoever queues later compares with a word
  * that has the value already. It leaves the value in chain_end, and those woken after that need not
- * walk through the kernel's queue once more to find nobody. Any value that was ever stored there is
- * true, so that it matters to nobody when it is seen; a reader who tampers with it costs the others
- * the bound.
+ * walk through the kernel's queue once more to find nobody. Any value that was stored there since
+ * the topic was made is true, so that it matters to nobody when it is seen; a reader who tampers
+ * with it costs the others the bound.
  */
 #define WAKE_ARITY 4u
 

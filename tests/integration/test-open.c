@@ -509,6 +509,66 @@ static void test_a_forged_retirement_is_told_from_a_real_one(void **state) {
         slipring_subscriber_close(subscriber);
 }
 
+/* The line of the wake board was another topic's, whose messages had the same numbers: what that
+ * one's chains came to is not this one's end. */
+static void test_a_successor_has_no_end_of_a_chain(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2)};
+        struct topic topic = TOPIC_NONE;
+        struct bus *bus = *state;
+        uint32_t lines[3];
+        unsigned i;
+
+        specs[0].wake = LAYOUT_WAKE_CHAIN;
+        for (i = 0; i < 3; i++) {
+                specs[0].depth++;
+                bus_apply(bus, specs, 2);
+                assert_int_equal(topic_attach(&topic, registry_entry(bus->registry, 0), true, NULL),
+                                 0);
+                assert_int_equal(*topic.chain_end, 0);
+                *topic.chain_end = 77;
+                lines[i] = topic.entry.board_line;
+                topic_detach(&topic);
+        }
+        /* Which line is used again is the registry's business; that one is makes this a test. */
+        assert_true(lines[2] == lines[0] || lines[2] == lines[1] || lines[1] == lines[0]);
+}
+
+static unsigned undumped(void) {
+        FILE *file = fopen("/proc/self/smaps", "re");
+        unsigned count = 0;
+        char line[512];
+
+        assert_non_null(file);
+        while (fgets(line, sizeof(line), file)) {
+                count += strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dd");
+        }
+        (void) fclose(file);
+        return count;
+}
+
+/* A page size is what the directory says; what lies behind a small mapping is not ours to change,
+ * or a child would be without its stack. */
+static void test_a_wrong_page_size_reaches_no_other_mapping(void **state) {
+        struct bus *bus = *state;
+        struct layout_entry entry = *registry_entry(bus->registry, 0);
+        struct segment segment = SEGMENT_NONE;
+        struct segment_expect expect;
+        unsigned before = undumped();
+        pid_t pid;
+
+        for (entry.page_bytes = 1; entry.page_bytes; entry.page_bytes <<= 1) {
+                expect = topic_expect_data(&entry, "topic 'imu'");
+                assert_int_equal(segment_attach(&segment, &expect, false, NULL), 0);
+                assert_int_equal(undumped(), before + 1);
+                segment_detach(&segment);
+        }
+        pid = fork();
+        if (pid == 0) {
+                _exit(0);
+        }
+        assert_int_equal(process_wait(pid), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -529,6 +589,8 @@ int main(void) {
                 CASE(test_a_loosened_segment_is_refused),
                 CASE(test_a_header_that_contradicts_the_directory_is_refused),
                 CASE(test_a_forged_retirement_is_told_from_a_real_one),
+                CASE(test_a_successor_has_no_end_of_a_chain),
+                CASE(test_a_wrong_page_size_reaches_no_other_mapping),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

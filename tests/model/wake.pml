@@ -34,8 +34,8 @@
  *
  * With CHAIN each sleeper that was woken wakes WAITERS more, of those who sleep on another value than
  * wake has (`wake: chain`). Whoever finds fewer says so some time later, which may be seen or not;
- * who sees it does not look for more. (Each value that was ever stored there is true, so it is the
- * same to see an old one and to see none.)
+ * who sees it does not look for more. (Each value that was stored there since the topic was made is
+ * true, so it is the same to see an old one and to see none.)
  *
  * Checked: when nothing can move any more, everybody has seen everything. Only where WAITERS
  * limits a wake-up may somebody be left, and then the publisher still owes one (`need`), which

@@ -4,15 +4,21 @@
  */
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "bus/wake.h"
 #include "tests/harness/harness.h"
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
 
 #define SLEEPERS 24u
 #define PATIENCE_MS 60000u
@@ -25,6 +31,7 @@ static struct {
         _Atomic unsigned asleep; /* about to be */
         _Atomic unsigned woken;
         _Atomic uint32_t chain_end;
+        _Atomic uint32_t other, other_end;
         bool chain;
         uint32_t expected;
 } * shared;
@@ -258,6 +265,50 @@ static void test_sleepers_on_several_words_pass_it_on(void **state) {
         assert_int_equal(shared->woken, SLEEPERS);
 }
 
+/* The kernel names one word to who was woken for several. Nobody runs between the two calls here:
+ * all are on one processor, and who wakes does not leave it. */
+static int sleep_both_run(void *argument) {
+        const struct wake_item items[] = {
+                {.word = &shared->word, .chain_end = &shared->chain_end},
+                {.word = &shared->other, .chain_end = &shared->other_end},
+        };
+        int r;
+
+        r = wake_sleep_any(items, 2, slipring_in_ms(PATIENCE_MS));
+        return r == -ENOSYS ? 77 : r < 0;
+}
+
+static void test_who_is_woken_for_two_words_passes_both_on(void **state) {
+        const struct sched_param first = {.sched_priority = 1}, usual = {0};
+        pid_t both[WAKE_ARITY], behind[WAKE_ARITY];
+        cpu_set_t before, one;
+        size_t i;
+
+        assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+        CPU_ZERO(&one);
+        for (i = 0; !CPU_ISSET(i, &before); i++) {
+        }
+        CPU_SET(i, &one);
+        assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+        shared->other_end = NEVER;
+        for (i = 0; i < WAKE_ARITY; i++) {
+                both[i] = process_start(sleep_both_run, NULL);
+                process_await_call(both[i], SYS_futex_waitv);
+        }
+        sleepers_start(behind, WAKE_ARITY);
+        if (sched_setscheduler(0, SCHED_FIFO, &first) < 0) {
+                print_message("no real-time priority here: they may run in between\n");
+        }
+        shared->word = shared->other = 1;
+        assert_int_equal(begin_chain(1), WAKE_ARITY);
+        (void) wake_chain(&shared->other, 1, &shared->other_end);
+        assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &usual), 0);
+        sleepers_end(behind, WAKE_ARITY);
+        sleepers_end(both, WAKE_ARITY);
+        assert_int_equal(shared->woken, WAKE_ARITY);
+        assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -270,6 +321,7 @@ int main(void) {
                 CASE(test_the_word_may_wrap),
                 CASE(test_the_next_message_mends_a_broken_chain),
                 CASE(test_sleepers_on_several_words_pass_it_on),
+                CASE(test_who_is_woken_for_two_words_passes_both_on),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
