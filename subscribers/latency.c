@@ -42,6 +42,7 @@ void latency_add(struct latency *latency, uint64_t time_ns) {
         }
         latency->buckets[place(time_ns)]++;
         latency->sum_ns += time_ns;
+        latency->sum_high += latency->sum_ns < time_ns;
         latency->count++;
 }
 
@@ -49,6 +50,24 @@ void latency_add(struct latency *latency, uint64_t time_ns) {
  * steps, so that no count is too large. */
 static uint64_t rank(uint64_t count, unsigned share) {
         return count / 10000 * share + (count % 10000 * share + 9999) / 10000;
+}
+
+/* Bit by bit: not every machine divides 128 bits by 64. */
+static uint64_t mean(const struct latency *latency) {
+        uint64_t quotient = 0, rest = 0, carry, bit;
+        int i;
+
+        for (i = 127; i >= 0 && latency->count > 0; i--) {
+                bit = (i >= 64 ? latency->sum_high >> (i - 64) : latency->sum_ns >> i) & 1;
+                carry = rest >> 63;
+                rest = rest << 1 | bit;
+                quotient <<= 1;
+                if (carry || rest >= latency->count) {
+                        rest -= latency->count;
+                        quotient |= 1;
+                }
+        }
+        return quotient;
 }
 
 void latency_summary(const struct latency *latency, struct slipring_latency *ret_latency) {
@@ -68,7 +87,7 @@ void latency_summary(const struct latency *latency, struct slipring_latency *ret
         *ret_latency = (struct slipring_latency){
                 .count = latency->count,
                 .min_ns = latency->min_ns,
-                .mean_ns = latency->count ? latency->sum_ns / latency->count : 0,
+                .mean_ns = mean(latency),
                 .p50_ns = times[0],
                 .p90_ns = times[1],
                 .p99_ns = times[2],

@@ -23,7 +23,8 @@ _Static_assert(SLIPRING_LATENCY_BUCKETS == (LATENCY_RANGE_BITS - LATENCY_PARTS_B
 
 struct latency {
         uint64_t count;
-        uint64_t sum_ns;
+        uint64_t sum_ns; /* its low half: 2^24 times of the longest kind fill it */
+        uint64_t sum_high;
         uint64_t min_ns;
         uint64_t max_ns;
         uint64_t buckets[SLIPRING_LATENCY_BUCKETS];
@@ -35,8 +36,7 @@ void latency_clear(struct latency *latency);
 /*
  * latency_add() - count a time
  *
- * One above LATENCY_MAX_NS counts as that, so that the sum does not overflow whatever a publisher
- * wrote for its publish time.
+ * One above LATENCY_MAX_NS counts as that, whatever a publisher wrote for its publish time.
  */
 void latency_add(struct latency *latency, uint64_t time_ns);
 
