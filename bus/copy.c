@@ -1,5 +1,5 @@
 /*
- * The parts of copies that are no row of words: see copy.h.
+ * The parts of copies that are not compiled into their callers: see copy.h.
  */
 
 #include "bus/copy.h"

@@ -571,19 +571,25 @@ static void look(struct slipring_subscriber *const *subscribers,
         struct spin *spin = &subscribers[0]->spin;
         uint64_t span = spin_span(spin), end_ns;
         unsigned looks = 0;
-        bool found;
+        int index;
 
         if (span == 0) {
                 return;
         }
         end_ns = span < deadline_ns - begin_ns ? begin_ns + span : deadline_ns;
-        while (!(found = find_ready(subscribers, count, 0) >= 0)) {
-                if (++looks % SPIN_LOOKS == 0 && slipring_now_ns() >= end_ns) {
-                        break;
+        while ((index = find_ready(subscribers, count, 0)) < 0) {
+                /* Of many handles each is a look. */
+                looks += (unsigned) count;
+                if (looks >= SPIN_LOOKS) {
+                        looks = 0;
+                        if (slipring_now_ns() >= end_ns) {
+                                break;
+                        }
                 }
                 spin_pause();
         }
-        spin_ended(spin, found);
+        /* That a topic was retired is no sample. */
+        spin_ended(spin, index >= 0 && ring_reader_ready(&subscribers[index]->reader));
 }
 
 /* How long after the wait began the sample was published that it ended with. */

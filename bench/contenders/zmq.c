@@ -95,11 +95,6 @@ static int open_publisher(void **ret_end, const struct contender_options *option
                 /* Equal ones too, or the second would not be reported. */
                 r = set(end, ZMQ_XPUB_VERBOSE, 1);
         }
-        if (r == 0 && options->window) {
-                /* What it sends it counts at once, what has left its queue only once a millisecond:
-                 * a queue of 1,000 looks full by then, and it would drop. */
-                r = set(end, ZMQ_SNDHWM, 0);
-        }
         if (r == 0) {
                 r = zmq_bind(end->socket, path_of(options).text) < 0 ? -errno : 0;
         }
