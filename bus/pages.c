@@ -1,6 +1,9 @@
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ipc.h>
+#include <sys/shm.h>
 
 #include "bus/pages.h"
 
@@ -53,4 +56,19 @@ void pages_read(struct pages *ret_pages) {
                              (overcommit > borrowed ? overcommit - borrowed : 0),
                 .transparent = transparent_read(),
         };
+}
+
+void pages_ask(struct pages *pages) {
+        int id;
+
+        pages->forbidden = false;
+        if (pages->bytes == 0) {
+                return;
+        }
+        id = shmget(IPC_PRIVATE, (size_t) pages->bytes, IPC_CREAT | SHM_HUGETLB | 0600);
+        if (id >= 0) {
+                (void) shmctl(id, IPC_RMID, NULL);
+        } else {
+                pages->forbidden = errno == EPERM;
+        }
 }

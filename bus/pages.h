@@ -11,6 +11,7 @@ struct pages {
         uint64_t total;     /* in the pool, without what it has borrowed */
         uint64_t available; /* of the pool and what it may borrow, neither in use nor promised */
         bool transparent;   /* shared memory may get some that are not of the pool */
+        bool forbidden;     /* this user may have none of them; false where nobody has asked */
 };
 
 /*
@@ -19,6 +20,15 @@ struct pages {
  * What cannot be read is 0: a kernel without huge pages has none.
  */
 void pages_read(struct pages *ret_pages);
+
+/*
+ * pages_ask() - may this user have any?
+ * @pages:      read before; sets forbidden
+ *
+ * Asks for one and gives it back: it hangs on a capability, on a group that root names, and on old
+ * kernels on a limit. What is missing for another reason than that is not forbidden.
+ */
+void pages_ask(struct pages *pages);
 
 /*
  * pages_count() - huge pages that hold a segment

@@ -121,7 +121,8 @@ static void growth_add(struct registry_growth *growth,
                 /* Without any, registry_apply() says so. */
                 growth->huge_pages += pages->bytes ? count : 0;
                 *left -= count < *left ? count : *left;
-        } else if (spec->huge_pages == LAYOUT_HUGE_PAGES_TRY && count <= *left) {
+        } else if (spec->huge_pages == LAYOUT_HUGE_PAGES_TRY && count <= *left &&
+                   !pages->forbidden) {
                 *left -= count;
         } else {
                 growth->bytes += bytes;

@@ -160,9 +160,9 @@ static int manager_apply(struct manager *manager,
                          struct topic_spec *specs,
                          struct slipring_error *reterr) {
         enum registry_outcome *outcomes;
-        bool starting = !manager->schema;
+        bool starting = !manager->schema, huge = false;
         struct registry_growth growth;
-        struct pages pages;
+        struct pages pages = {0};
         const char *name;
         size_t i;
         int r;
@@ -171,7 +171,13 @@ static int manager_apply(struct manager *manager,
         if (!outcomes) {
                 return error_set(reterr, -ENOMEM, "no memory for %zu topics", schema->topic_count);
         }
-        pages_read(&pages);
+        for (i = 0; i < schema->topic_count; i++) {
+                huge = huge || specs[i].huge_pages != LAYOUT_HUGE_PAGES_NO;
+        }
+        if (huge) {
+                pages_read(&pages);
+                pages_ask(&pages);
+        }
         growth = registry_growth(manager->registry, specs, schema->topic_count, &pages);
         r = limits_check_growth(&growth, &pages, reterr);
         if (r == 0) {
@@ -196,8 +202,10 @@ static int manager_apply(struct manager *manager,
                 manager->specs = specs;
         }
         lock_all(manager);
-        pages_read(&pages);
-        pages_warn(manager, &pages);
+        if (huge) {
+                pages_read(&pages);
+                pages_warn(manager, &pages);
+        }
         watch_follow(&manager->watch, manager->registry);
         return 0;
 }

@@ -378,7 +378,8 @@ int slipring_subscriber_wait(struct slipring_subscriber *subscriber, uint64_t de
  *         or -EAGAIN if the helper threads below cannot be started, -ECHILD in a forked child. With
  *         several ready, the one after the index last returned for the first handle comes first, so
  *         that none is starved.
- * Context: May sleep, in waits of at most 100 ms each. Before Linux 5.16, where futex_waitv(2) is
+ * Context: May sleep, in waits of at most 100 ms each; with the first handle's spin_us it keeps the
+ *          processor for up to that long before. Before Linux 5.16, where futex_waitv(2) is
  *          missing, each call with more than one handle starts helper threads.
  */
 int slipring_subscriber_wait_any(struct slipring_subscriber *const *subscribers,

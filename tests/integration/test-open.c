@@ -569,6 +569,30 @@ static void test_a_wrong_page_size_reaches_no_other_mapping(void **state) {
         assert_int_equal(process_wait(pid), 0);
 }
 
+/* Memory is asked for before anything is made: of the pool where that may be had, else ordinary. */
+static void test_growth_counts_huge_pages_only_where_they_may_be_had(void **state) {
+        struct topic_spec specs[] = {topic_of("imu", 4), topic_of("odom", 2),
+                                     topic_of("camera", 32768)};
+        struct pages pages = {.bytes = 2 << 20, .total = 1000, .available = 1000};
+        struct bus *bus = *state;
+        struct registry_growth growth;
+
+        growth = registry_growth(bus->registry, specs, 3, &pages);
+        assert_true(growth.bytes > 32768 * sizeof(struct message));
+        assert_int_equal(growth.huge_pages, 0);
+        specs[2].huge_pages = LAYOUT_HUGE_PAGES_TRY;
+        assert_int_equal(registry_growth(bus->registry, specs, 3, &pages).bytes, 0);
+        pages.forbidden = true;
+        assert_int_equal(registry_growth(bus->registry, specs, 3, &pages).bytes, growth.bytes);
+        pages.forbidden = false;
+        pages.available = 1;
+        assert_int_equal(registry_growth(bus->registry, specs, 3, &pages).bytes, growth.bytes);
+        specs[2].huge_pages = LAYOUT_HUGE_PAGES_YES;
+        assert_int_equal(registry_growth(bus->registry, specs, 3, &pages).bytes, 0);
+        assert_int_equal(registry_growth(bus->registry, specs, 3, &pages).huge_pages,
+                         pages_count(pages.bytes, growth.bytes));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -591,6 +615,7 @@ int main(void) {
                 CASE(test_a_forged_retirement_is_told_from_a_real_one),
                 CASE(test_a_successor_has_no_end_of_a_chain),
                 CASE(test_a_wrong_page_size_reaches_no_other_mapping),
+                CASE(test_growth_counts_huge_pages_only_where_they_may_be_had),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
