@@ -1,7 +1,7 @@
 // @mcap/core as a program; prints each message of a file as a line, in the order of log time.
 //
 // usage: node mcap-core.cjs MODULES write FILE none|zstd|unchunked|unindexed
-//        node mcap-core.cjs MODULES indexed|streaming FILE
+//        node mcap-core.cjs MODULES indexed|streaming|recording FILE
 'use strict';
 const fs = require('fs');
 const path = require('path');
@@ -29,7 +29,7 @@ function check(what, value, wanted) {
   }
 }
 
-async function indexed() {
+async function open() {
   const handle = fs.openSync(file);
   const readable = {
     size: async () => BigInt(fs.fstatSync(handle).size),
@@ -39,8 +39,29 @@ async function indexed() {
       return buffer;
     },
   };
-  const reader = await McapIndexedReader.Initialize({readable, decompressHandlers});
-  const lines = [];
+  return McapIndexedReader.Initialize({readable, decompressHandlers});
+}
+
+// Of slipring record: each message, as many as the file says, and what was missed.
+async function recording() {
+  const reader = await open(), lines = [];
+  for await (const message of reader.readMessages({validateCrcs: true})) {
+    const channel = reader.channelsById.get(message.channelId);
+    const schema = reader.schemasById.get(channel.schemaId);
+    lines.push(line(channel.topic, schema.name, message));
+    check('encoding', channel.messageEncoding, 'cdr');
+    check('schema encoding', schema.encoding, 'ros2msg');
+  }
+  check('statistics', Number(reader.statistics.messageCount), lines.length);
+  for await (const metadata of reader.readMetadata()) {
+    check('metadata', metadata.name, 'slipring');
+    check('bus', metadata.metadata.has('bus'), true);
+  }
+  return lines;
+}
+
+async function indexed() {
+  const reader = await open(), lines = [];
   for await (const message of reader.readMessages({validateCrcs: true})) {
     const channel = reader.channelsById.get(message.channelId);
     lines.push(line(channel.topic, reader.schemasById.get(channel.schemaId).name, message));
@@ -138,8 +159,8 @@ async function write() {
 (async () => {
   await zstd.isLoaded;
   await lz4.isLoaded;
-  const lines = await {indexed, streaming, write}[verb]();
-  process.stdout.write(lines.join('\n') + '\n');
+  const lines = await {indexed, streaming, recording, write}[verb]();
+  process.stdout.write(lines.map((text) => text + '\n').join(''));
 })().catch((error) => {
   console.error(error);
   process.exit(1);

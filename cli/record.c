@@ -1,0 +1,392 @@
+/*
+ * slipring record: topics into an MCAP file.
+ */
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/json.h"
+#include "cli/live.h"
+#include "cli/table.h"
+#include "schema/value.h"
+
+#include "subscribers/record/record.h"
+
+#define SUFFIX ".mcap"
+
+struct record {
+        struct cli *cli;
+        const char *output;
+        const char *expression, *excluded; /* NULL: none */
+        const char *compression;
+        const char *since;
+        double split_seconds;
+        uint64_t split_bytes;
+
+        char **topics;
+        int topic_count;
+        regex_t matches, excludes; /* if the expression is not NULL */
+        char bus[160];
+        char *name;
+        bool line; /* standard error has a progress line */
+};
+
+static bool wanted(void *userdata, const char *topic) {
+        const struct record *record = userdata;
+        bool any = record->topic_count == 0 && !record->expression;
+
+        for (int i = 0; !any && i < record->topic_count; i++) {
+                any = !strcmp(view_topic_name(record->topics[i]), topic);
+        }
+        if (!any && record->expression) {
+                any = regexec(&record->matches, topic, 0, NULL, 0) == 0;
+        }
+        return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
+}
+
+/*
+ * Telling
+ */
+
+static void line_clear(struct record *record) {
+        if (record->line) {
+                fputs("\r\033[K", stderr);
+                record->line = false;
+        }
+}
+
+static void on_note(void *userdata, const char *text) {
+        struct record *record = userdata;
+
+        line_clear(record);
+        cli_error(record->cli, "%s", text);
+}
+
+static void print_line(struct record *record, const struct record_state *state) {
+        char size[32];
+
+        line_clear(record);
+        fprintf(stderr,
+                "recording %s: %.0f s, %zu topics, %" PRIu64 " samples, %" PRIu64 " missed, %s",
+                state->files[state->file_count - 1], (double) state->elapsed_ns / 1e9,
+                state->topic_count, state->samples, state->missed, cli_size(size, state->bytes));
+        fflush(stderr);
+        record->line = true;
+}
+
+static int by_name(const void *left, const void *right) {
+        const struct record_topic *a = left, *b = right;
+
+        return strcmp(a->name, b->name);
+}
+
+static void
+print_table(const struct record *record, const struct record_topic *topics, size_t count) {
+        struct table table = {.align = "llrr"};
+
+        table_cell(&table, "TOPIC");
+        table_cell(&table, "TYPE");
+        table_cell(&table, "SAMPLES");
+        table_cell(&table, "MISSED");
+        for (size_t i = 0; i < count; i++) {
+                table_cell(&table, "%s", topics[i].name);
+                table_cell(&table, "%s", topics[i].type_name);
+                table_cell(&table, "%" PRIu64, topics[i].samples);
+                table_cell(&table, "%" PRIu64, topics[i].missed);
+        }
+        table_print(&table, stdout, record->cli->colour);
+        table_free(&table);
+}
+
+static void print_summary(const struct record *record,
+                          const struct record_state *state,
+                          const struct record_topic *topics) {
+        char size[32];
+
+        if (state->topic_count > 0) {
+                print_table(record, topics, state->topic_count);
+        }
+        printf("%" PRIu64 " samples in %.1f s, %" PRIu64 " missed, %s\n",
+               state->samples - state->lost, (double) state->elapsed_ns / 1e9, state->missed,
+               cli_size(size, state->bytes));
+        if (state->lost) {
+                printf("%" PRIu64 " more did not fit on the disk\n", state->lost);
+        }
+        for (size_t i = 0; i < state->file_count; i++) {
+                puts(state->files[i]);
+        }
+}
+
+static void print_json(const struct record_state *state, const struct record_topic *topics) {
+        struct json json = {.out = stdout};
+
+        json_open(&json, NULL, '{');
+        json_open(&json, "files", '[');
+        for (size_t i = 0; i < state->file_count; i++) {
+                json_text(&json, NULL, state->files[i]);
+        }
+        json_close(&json);
+        json_real(&json, "seconds", (double) state->elapsed_ns / 1e9);
+        json_unsigned(&json, "samples", state->samples - state->lost);
+        json_unsigned(&json, "missed", state->missed);
+        json_unsigned(&json, "lost", state->lost);
+        json_unsigned(&json, "bytes", state->bytes);
+        json_open(&json, "topics", '[');
+        for (size_t i = 0; i < state->topic_count; i++) {
+                json_open(&json, NULL, '{');
+                json_text(&json, "name", topics[i].name);
+                json_text(&json, "type", topics[i].type_name);
+                json_unsigned(&json, "samples", topics[i].samples);
+                json_unsigned(&json, "missed", topics[i].missed);
+                json_bool(&json, "readable", !topics[i].unreadable);
+                json_close(&json);
+        }
+        json_close(&json);
+        json_close(&json);
+}
+
+static void on_progress(void *userdata, const struct record_state *state, bool last) {
+        struct record *record = userdata;
+        struct record_topic *topics;
+
+        if (!last) {
+                if (isatty(STDERR_FILENO)) {
+                        print_line(record, state);
+                }
+                return;
+        }
+        line_clear(record);
+        topics = calloc(state->topic_count + 1, sizeof(*topics));
+        if (!topics) {
+                cli_error(record->cli, "out of memory");
+                return;
+        }
+        if (state->topic_count > 0) {
+                memcpy(topics, state->topics, state->topic_count * sizeof(*topics));
+                qsort(topics, state->topic_count, sizeof(*topics), by_name);
+        }
+        if (record->cli->json) {
+                print_json(state, topics);
+        } else {
+                print_summary(record, state, topics);
+        }
+        free(topics);
+        live_flush();
+}
+
+/*
+ * What is asked for
+ */
+
+static bool
+compile(const struct record *record, const char *option, const char *text, regex_t *to) {
+        char why[200];
+        int r = regcomp(to, text, REG_EXTENDED | REG_NOSUB);
+
+        if (r != 0) {
+                regerror(r, to, why, sizeof(why));
+                cli_error(record->cli, "%s '%s': not a regular expression: %s", option, text, why);
+        }
+        return r == 0;
+}
+
+static bool compression_of(const struct record *record, enum mcap_compression *ret_compression) {
+        *ret_compression = MCAP_COMPRESSION_NONE;
+        if (!strcmp(record->compression, "none")) {
+                return true;
+        }
+        while (++*ret_compression < MCAP_COMPRESSION_COUNT) {
+                if (!strcmp(record->compression, mcap_compression_name(*ret_compression))) {
+                        return true;
+                }
+        }
+        cli_error(record->cli, "--compression %s: must be zstd, lz4 or none", record->compression);
+        return false;
+}
+
+static bool check(const struct record *record, struct record_options *options) {
+        if (!compression_of(record, &options->compression)) {
+                return false;
+        }
+        if (record->since && value_duration(record->since, &options->since_ns) < 0) {
+                cli_error(record->cli,
+                          "--since %s: must be a span of time with its unit, as in 5s, 500ms or "
+                          "1.5min",
+                          record->since);
+                return false;
+        }
+        if (record->split_seconds > 0 &&
+            (record->split_seconds < 0.1 || record->split_seconds > 1e9)) {
+                cli_error(record->cli, "--max-bag-duration %g: must be from 0.1 to 1e9 seconds",
+                          record->split_seconds);
+                return false;
+        }
+        options->split_ns = (uint64_t) (record->split_seconds * 1e9);
+        options->split_bytes = record->split_bytes;
+        return true;
+}
+
+/* The file's name without its ending: as given, or of the bus and the time of day. */
+static int set_name(struct record *record) {
+        const char *bus = strchr(record->bus, '/');
+        time_t now = time(NULL);
+        struct tm parts;
+        char clock[32];
+        size_t length;
+
+        if (!record->output) {
+                localtime_r(&now, &parts);
+                strftime(clock, sizeof(clock), "%Y_%m_%d-%H_%M_%S", &parts);
+                return asprintf(&record->name, "%s_%s", bus ? bus + 1 : record->bus, clock);
+        }
+        length = strlen(record->output);
+        if (length > strlen(SUFFIX) && !strcmp(record->output + length - strlen(SUFFIX), SUFFIX)) {
+                length -= strlen(SUFFIX);
+        }
+        return asprintf(&record->name, "%.*s", (int) length, record->output);
+}
+
+/* The bus by its full name, so that another one that starts later is not taken for it. */
+static int find_bus(struct record *record) {
+        struct view view = VIEW_NONE;
+        int code = view_open(record->cli, &view);
+
+        for (int i = 0; code == CLI_OK && i < record->topic_count; i++) {
+                if (!view_topic(record->cli, &view, record->topics[i])) {
+                        code = CLI_FAILURE;
+                }
+        }
+        if (code == CLI_OK) {
+                snprintf(record->bus, sizeof(record->bus), "%s", view.bus);
+        }
+        view_close(&view);
+        return code;
+}
+
+/* What is left in the directory that the file will be in. */
+static int recover(struct record *record) {
+        const char *slash = strrchr(record->name, '/');
+        char *directory;
+
+        if (asprintf(&directory, "%.*s", slash ? (int) (slash + 1 - record->name) : 0,
+                     record->name) < 0) {
+                return -ENOMEM;
+        }
+        record_recover(directory, on_note, record);
+        free(directory);
+        return 0;
+}
+
+static int go(struct record *record, struct record_options *options) {
+        struct slipring_error error = {0};
+        int code = find_bus(record);
+
+        if (code != CLI_OK) {
+                return code;
+        }
+        if (set_name(record) < 0) {
+                record->name = NULL;
+        }
+        if (!record->name || recover(record) < 0) {
+                cli_error(record->cli, "out of memory");
+                return CLI_FAILURE;
+        }
+        options->bus = record->bus;
+        options->name = record->name;
+        live_start();
+        /* A limit on the size of files is an error like others. */
+        signal(SIGXFSZ, SIG_IGN);
+        if (record_run(options, &error) < 0) {
+                line_clear(record);
+                cli_error(record->cli, "%s", error.text);
+                return CLI_FAILURE;
+        }
+        return CLI_OK;
+}
+
+static int record_verb(struct cli *cli, int argc, char **argv) {
+        struct record record = {.cli = cli, .compression = "zstd"};
+        struct record_options run = {
+                .wanted = wanted,
+                .stopped = live_stopped,
+                .note = on_note,
+                .progress = on_progress,
+                .userdata = &record,
+        };
+        const struct cli_option options[] = {
+                {'o', "output", "FILE", "write there (default BUS_DATE-TIME.mcap)",
+                 .text = &record.output},
+                {'e', "regex", "REGEX", "topics that match, too", .text = &record.expression},
+                {0, "exclude-regex", "REGEX", "but none that match this", .text = &record.excluded},
+                {'d', "max-bag-duration", "SECONDS", "a new file after so long",
+                 .real = &record.split_seconds},
+                {0, "max-bag-size", "BYTES", "or once a file is about this large",
+                 .number = &record.split_bytes},
+                {0, "compression", "NAME", "of chunks: zstd (default), lz4 or none",
+                 .text = &record.compression},
+                {0, "since", "TIME", "begin so long ago, as far as the rings reach",
+                 .text = &record.since},
+                {0},
+        };
+        const char *expression, *excluded;
+        int code = CLI_USAGE;
+
+        if (!cli_parse(cli, options, &argc, &argv)) {
+                return cli->exit_code;
+        }
+        record.topics = argv;
+        record.topic_count = argc;
+        expression = record.expression;
+        excluded = record.excluded;
+        record.expression = record.excluded = NULL;
+        if (expression && compile(&record, "--regex", expression, &record.matches)) {
+                record.expression = expression;
+        }
+        if (excluded && compile(&record, "--exclude-regex", excluded, &record.excludes)) {
+                record.excluded = excluded;
+        }
+        if (record.expression == expression && record.excluded == excluded &&
+            check(&record, &run)) {
+                code = go(&record, &run);
+        }
+        if (record.expression) {
+                regfree(&record.matches);
+        }
+        if (record.excluded) {
+                regfree(&record.excludes);
+        }
+        free(record.name);
+        return code;
+}
+
+const struct cli_verb cli_record = {
+        .name = "record",
+        .arguments = "[TOPIC...]",
+        .least = 0,
+        .most = INT_MAX,
+        .common = CLI_BUS | CLI_JSON,
+        .summary = "record topics into an MCAP file",
+        .help = "Records all topics that this user may read, or those that are named or match,\n"
+                "until Ctrl-C. MCAP with ROS 2's types and messages: Foxglove, Lichtblick,\n"
+                "PlotJuggler and the readers of many languages open it as it is. Nothing on the\n"
+                "bus waits or wakes up for a recorder; what it misses is counted, by topic, and\n"
+                "stands in the file, too.\n"
+                "\n"
+                "The file ends in .mcap.active until it is whole. What a killed recorder left in\n"
+                "the same directory is recovered at the next start. A disk that is full ends the\n"
+                "recording, with a file that can be read.\n"
+                "\n"
+                "  slipring record                              everything, into "
+                "BUS_DATE-TIME.mcap\n"
+                "  slipring record -o drive imu gps             into drive.mcap\n"
+                "  slipring record --since 5s -e '^camera'      with the five seconds before\n"
+                "  slipring record -o log -d 600                log_0.mcap, log_1.mcap, ...\n",
+        .run = record_verb,
+};

@@ -1,0 +1,98 @@
+#ifndef SLIPRING_SUBSCRIBERS_RECORD_RECORDER_H
+#define SLIPRING_SUBSCRIBERS_RECORD_RECORDER_H
+
+#include "bus/topic.h"
+#include "mcap/writer.h"
+#include "subscribers/record/record.h"
+
+#define RECORD_ACTIVE ".active"
+
+/* A type that the file describes already. */
+struct output_schema {
+        char name[256];
+        uint8_t identity[32];
+        uint16_t id;
+};
+
+/* The file that is being written. */
+struct output {
+        struct mcap_writer *writer;
+        int fd;
+        unsigned serial; /* from 1; channels are announced anew in each file */
+        uint64_t opened_ns;
+        uint64_t chunks; /* when looked at last, at */
+        uint64_t flushed_ns;
+        char *path;   /* NAME.mcap */
+        char *active; /* NAME.mcap.active */
+        struct output_schema *schemas;
+        size_t schema_count;
+};
+
+/* A segment of a topic. */
+struct track {
+        struct layout_entry entry;
+        struct topic topic;
+        struct ring_reader reader;
+        size_t total; /* index */
+        bool open;
+        bool gone;       /* the table has it no longer: what it still holds is all */
+        unsigned serial; /* of the file that @channel is of */
+        uint16_t channel;
+        uint64_t samples; /* committed */
+};
+
+struct recorder {
+        const struct record_options *options;
+        struct directory directory;
+        struct directory_table table;
+        bool up;
+        bool begun; /* what comes now is new */
+        uint64_t instance, generation;
+
+        struct track **tracks;
+        size_t track_count;
+        struct record_topic *totals; /* of tracks that ended */
+        uint64_t *missed_before;     /* by total: when the file was opened */
+        size_t total_count;
+        uint64_t pace_ns;
+        uint64_t pace_max_ns;
+
+        struct output output;
+        unsigned number; /* of the next file */
+        char **files;
+        size_t file_count;
+        uint64_t lost;       /* in files that were closed */
+        uint64_t file_bytes; /* of those */
+
+        uint64_t started_ns;
+        struct record_topic *shown; /* for progress */
+};
+
+__attribute__((format(printf, 2, 3))) void
+recorder_note(const struct recorder *recorder, const char *format, ...);
+
+/* --- tracks.c: the topics --- */
+
+/* Has the directory said something since? */
+bool tracks_changed(const struct recorder *recorder);
+/* Take over what the directory says now. 0 or -ENOMEM. */
+int tracks_sync(struct recorder *recorder);
+/* Write what is new in all of them. 0 or the negative errno of the file. */
+int tracks_drain(struct recorder *recorder, struct slipring_error *reterr);
+/* Totals with what the open tracks have. */
+void tracks_count(const struct recorder *recorder, struct record_topic *topics);
+void tracks_free(struct recorder *recorder);
+
+/* --- output.c: the file --- */
+
+int output_open(struct recorder *recorder, struct slipring_error *reterr);
+/* Announce a track's topic in the file. */
+int output_channel(struct recorder *recorder, struct track *track, struct slipring_error *reterr);
+/* Have on the disk what waits for longer than a second; open the next file when it is time. */
+int output_tick(struct recorder *recorder, struct slipring_error *reterr);
+bool output_full(const struct recorder *recorder);
+int output_split(struct recorder *recorder, struct slipring_error *reterr);
+/* 0, or negative errno: samples were lost, or the file is not whole. */
+int output_close(struct recorder *recorder, struct slipring_error *reterr);
+
+#endif
