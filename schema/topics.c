@@ -497,11 +497,10 @@ huge_pages_read(struct schema_topic *topic, struct loader *loader, const struct 
 
 static int
 topic_read_mapping(struct loader *loader, struct schema_topic *topic, const struct node *key) {
-        static const char *const keys[] = {"type",     "fields",     "description", "rate",
-                                           "deadline", "depth",      "history",     "pins",
-                                           "owner",    "group",      "mode",        "publishers",
-                                           "wake",     "huge_pages", "lock",        "const",
-                                           "lengths"};
+        static const char *const keys[] = {
+                "type",    "fields",     "description", "rate",  "deadline", "depth",
+                "history", "pins",       "owner",       "group", "mode",     "publishers",
+                "wake",    "huge_pages", "lock",        "const", "lengths"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;
