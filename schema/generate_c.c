@@ -9,13 +9,15 @@
  *   topics         BUS_topic_SUFFIX in small letters; the loader refuses two topics that are
  *                  equal here, and no suffix below is the end of another one behind an underscore
  *   macros         SLIPRING_..., which no bus and no package can begin with
- *   fields         as they are; keywords get an underscore, with which no field name ends
+ *   fields         as they are; keywords get an underscore, with which no field name ends, and so
+ *                  do members of messages of ROS 2 that nobody named, where a name is taken
  */
 
 #include "schema/generate.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "schema/arena.h"
@@ -266,7 +268,8 @@ static void emit_asserts(struct generator *generator, const struct schema_defini
  * Messages of ROS 2
  *
  * Structs inside them are ones of C, without a name, where C puts their members where CDR does. Of
- * others the members stand in the struct around: header_stamp. Lists are always such.
+ * others the members stand in the struct around: header_stamp. Lists are always such. These names
+ * and those of lengths and padding are made up, and give way to the ones that fields have.
  */
 
 /* Does C lay a struct at this place out as CDR did? */
@@ -277,24 +280,137 @@ static bool struct_is_natural(const struct schema_field *field, uint32_t at) {
                ((at | nested->size_bytes) & (nested->align_bytes - 1)) == 0;
 }
 
-static void emit_member(struct generator *generator,
+/**
+ * struct member - a member of a struct of C
+ * @field:      what it holds
+ * @at:         where it is in the message
+ */
+struct member {
+        const struct schema_field *field;
+        uint32_t at;
+};
+
+/**
+ * struct scope - the members of one struct of C
+ * @members:    they
+ * @names:      their names
+ * @count:      how many
+ * @capacity:   that there is room for
+ */
+struct scope {
+        struct member *members;
+        struct name_claim *names;
+        size_t count;
+        size_t capacity;
+};
+
+static void scope_free(struct scope *scope) {
+        free(scope->members);
+        free(scope->names);
+}
+
+static int scope_add(struct scope *scope, struct member member, struct name_claim name) {
+        size_t capacity = 2 * scope->capacity + 16;
+        struct member *members;
+        struct name_claim *names;
+
+        if (scope->count == scope->capacity) {
+                members = reallocarray(scope->members, capacity, sizeof(*members));
+                scope->members = members ? members : scope->members;
+                names = reallocarray(scope->names, capacity, sizeof(*names));
+                scope->names = names ? names : scope->names;
+                if (!members || !names) {
+                        return -ENOMEM;
+                }
+                scope->capacity = capacity;
+        }
+        scope->members[scope->count] = member;
+        scope->names[scope->count++] = name;
+        return 0;
+}
+
+/* What a member would like to be called. */
+static int member_claim(struct generator *generator,
                         const struct schema_field *field,
                         const char *prefix,
+                        struct name_claim *ret_name) {
+        const char *tail = field->kind == SLIPRING_KIND_LENGTH ? "_length" : "";
+        const char *name = arena_print(&generator->arena, "%s%s%s", prefix, field->name, tail);
+
+        if (name && word_is_in(name, reserved_words, ELEMENTS(reserved_words))) {
+                name = arena_print(&generator->arena, "%s_", name);
+        }
+        if (!name) {
+                return -ENOMEM;
+        }
+        *ret_name = (struct name_claim){.name = name, .own = !*prefix && !*tail && !field->padding};
+        return 0;
+}
+
+/* Collects the members of a struct that begins at a place of the message. The depth of nesting
+ * bounds the recursion. */
+static int scope_fill(struct generator *generator,
+                      struct scope *scope,
+                      const struct schema_definition *definition,
+                      uint32_t base,
+                      const char *prefix) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < definition->field_count; i++) {
+                const struct schema_field *field = &definition->fields[i];
+                struct member member = {.field = field, .at = base + field->offset_bytes};
+                struct name_claim name = {0};
+                const char *below;
+
+                if (field->nested && !struct_is_natural(field, member.at)) {
+                        below = arena_print(&generator->arena, "%s%s_", prefix, field->name);
+                        r = below ? scope_fill(generator, scope, field->nested, member.at, below)
+                                  : -ENOMEM;
+                        continue;
+                }
+                r = member_claim(generator, field, prefix, &name);
+                if (r == 0) {
+                        r = scope_add(scope, member, name);
+                }
+        }
+        return r;
+}
+
+static int scope_open(struct generator *generator,
+                      struct scope *ret_scope,
+                      const struct schema_definition *definition,
+                      uint32_t base) {
+        struct scope scope = {0};
+        int r;
+
+        r = scope_fill(generator, &scope, definition, base, "");
+        if (r == 0) {
+                r = names_part(&generator->arena, scope.names, scope.count);
+        }
+        if (r < 0) {
+                scope_free(&scope);
+                return r;
+        }
+        *ret_scope = scope;
+        return 0;
+}
+
+static void emit_member(struct generator *generator,
+                        const struct schema_field *field,
+                        const char *name,
                         int indent) {
         if (field->kind == SLIPRING_KIND_LENGTH) {
-                emit(generator, "%*suint32_t %s%s_length; /* always %u */\n", indent, "", prefix,
-                     field->name, field->number);
+                emit(generator, "%*suint32_t %s; /* always %u */\n", indent, "", name,
+                     field->number);
                 return;
         }
         if (field->kind == SLIPRING_KIND_STRING) {
-                emit(generator, "%*schar %s%s%s[%u]; /* always \"", indent, "", prefix, field->name,
-                     *prefix ? "" : field_tail(field), field->count);
+                emit(generator, "%*schar %s[%u]; /* always \"", indent, "", name, field->count);
                 emit_comment_text(generator, field->unit);
                 emit(generator, "\" */\n");
                 return;
         }
-        emit(generator, "%*s%s %s%s%s", indent, "", type_scalar(field->kind)->c_name, prefix,
-             field->name, *prefix ? "" : field_tail(field));
+        emit(generator, "%*s%s %s", indent, "", type_scalar(field->kind)->c_name, name);
         if (field->count > 0) {
                 emit(generator, "[%u]", field->count);
         }
@@ -308,29 +424,21 @@ static void emit_member(struct generator *generator,
 static int emit_members(struct generator *generator,
                         const struct schema_definition *definition,
                         uint32_t base,
-                        const char *prefix,
                         int indent) {
-        int r = 0;
+        _cleanup_(scope_free) struct scope scope = {0};
+        int r;
 
-        for (size_t i = 0; r == 0 && i < definition->field_count; i++) {
-                const struct schema_field *field = &definition->fields[i];
-                uint32_t at = base + field->offset_bytes;
-                const char *below;
+        r = scope_open(generator, &scope, definition, base);
+        for (size_t i = 0; r == 0 && i < scope.count; i++) {
+                const struct schema_field *field = scope.members[i].field;
 
                 if (!field->nested) {
-                        emit_member(generator, field, prefix, indent);
-                        continue;
-                }
-                if (!struct_is_natural(field, at)) {
-                        below = arena_print(&generator->arena, "%s%s_", prefix, field->name);
-                        r = below ? emit_members(generator, field->nested, at, below, indent)
-                                  : -ENOMEM;
+                        emit_member(generator, field, scope.names[i].name, indent);
                         continue;
                 }
                 emit(generator, "%*sstruct {\n", indent, "");
-                r = emit_members(generator, field->nested, at, "", indent + 8);
-                emit(generator, "%*s} %s%s%s", indent, "", prefix, field->name,
-                     *prefix ? "" : field_tail(field));
+                r = emit_members(generator, field->nested, scope.members[i].at, indent + 8);
+                emit(generator, "%*s} %s", indent, "", scope.names[i].name);
                 if (field->count > 0) {
                         emit(generator, "[%u]", field->count);
                 }
@@ -344,33 +452,25 @@ static int emit_member_asserts(struct generator *generator,
                                const char *type,
                                const struct schema_definition *definition,
                                uint32_t base,
-                               const char *prefix) {
-        int r = 0;
+                               const char *above) {
+        _cleanup_(scope_free) struct scope scope = {0};
+        int r;
 
-        for (size_t i = 0; r == 0 && i < definition->field_count; i++) {
-                const struct schema_field *field = &definition->fields[i];
-                bool inside = *prefix && prefix[strlen(prefix) - 1] == '_';
-                uint32_t at = base + field->offset_bytes;
-                const char *tail = inside ? "" : field_tail(field), *below;
+        r = scope_open(generator, &scope, definition, base);
+        for (size_t i = 0; r == 0 && i < scope.count; i++) {
+                const struct schema_field *field = scope.members[i].field;
+                const char *name = scope.names[i].name, *below;
 
-                if (field->kind == SLIPRING_KIND_LENGTH) {
-                        tail = "_length";
-                }
-                if (!field->nested || struct_is_natural(field, at)) {
-                        emit(generator,
-                             "SLIPRING_STATIC_ASSERT(offsetof(struct %s, %s%s%s) == %u, "
-                             "\"offset of %s\");\n",
-                             type, prefix, field->name, tail, at, field->name);
-                }
+                emit(generator,
+                     "SLIPRING_STATIC_ASSERT(offsetof(struct %s, %s%s) == %u, \"offset of %s\");\n",
+                     type, above, name, scope.members[i].at, field->name);
                 if (!field->nested) {
                         continue;
                 }
-                below = arena_print(&generator->arena, "%s%s%s%s", prefix, field->name,
-                                    struct_is_natural(field, at) ? tail : "",
-                                    !struct_is_natural(field, at) ? "_"
-                                    : field->count > 0            ? "[0]."
-                                                                  : ".");
-                r = below ? emit_member_asserts(generator, type, field->nested, at, below)
+                below = arena_print(&generator->arena, "%s%s%s", above, name,
+                                    field->count > 0 ? "[0]." : ".");
+                r = below ? emit_member_asserts(generator, type, field->nested, scope.members[i].at,
+                                                below)
                           : -ENOMEM;
         }
         return r;
@@ -398,7 +498,7 @@ static int emit_message(struct generator *generator, const struct schema_definit
              "\n#ifndef SLIPRING_TYPE_%s\n#define SLIPRING_TYPE_%s 0x%016" PRIx64
              "u\n\n/* %s, %u bytes */\nstruct %s {\n",
              type, type, hash, definition->message->name, definition->size_bytes, type);
-        r = emit_members(generator, definition, 0, "", 8);
+        r = emit_members(generator, definition, 0, 8);
         if (r < 0) {
                 return r;
         }

@@ -1,5 +1,7 @@
 #include "schema/names.h"
 
+#include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* Locale must not have a say in what a name is, so no <ctype.h>. */
@@ -116,4 +118,62 @@ char *name_flat(struct arena *arena, const char *path) {
                 *c = *c == '/' ? '_' : *c;
         }
         return name;
+}
+
+/* Those that keep their names first, then in the order of the claims, which are one array. */
+static int claim_compare(const void *left, const void *right) {
+        const struct name_claim *a = *(struct name_claim *const *) left;
+        const struct name_claim *b = *(struct name_claim *const *) right;
+        int order = strcmp(a->name, b->name);
+
+        if (order) {
+                return order;
+        }
+        if (a->own != b->own) {
+                return a->own ? -1 : 1;
+        }
+        return a < b ? -1 : a > b;
+}
+
+/* Renames all but the first of each name. Returns how many that were. */
+static int claims_move(struct arena *arena, struct name_claim *const *sorted, size_t count) {
+        const char *name = NULL;
+        unsigned same = 0;
+        int moved = 0;
+
+        for (size_t i = 0; i < count; i++) {
+                if (!name || strcmp(sorted[i]->name, name) != 0) {
+                        name = sorted[i]->name;
+                        same = 0;
+                        continue;
+                }
+                same++;
+                sorted[i]->name = same == 1 ? arena_print(arena, "%s_", name)
+                                            : arena_print(arena, "%s_%u_", name, same);
+                if (!sorted[i]->name) {
+                        return -ENOMEM;
+                }
+                moved++;
+        }
+        return moved;
+}
+
+int names_part(struct arena *arena, struct name_claim *claims, size_t count) {
+        struct name_claim **sorted;
+        int moved;
+
+        sorted = calloc(count + 1, sizeof(struct name_claim *));
+        if (!sorted) {
+                return -ENOMEM;
+        }
+        for (size_t i = 0; i < count; i++) {
+                sorted[i] = &claims[i];
+        }
+        /* A new name may be one that was made before; each round makes names longer. */
+        do {
+                qsort(sorted, count, sizeof(struct name_claim *), claim_compare);
+                moved = claims_move(arena, sorted, count);
+        } while (moved > 0);
+        free(sorted);
+        return moved;
 }

@@ -52,4 +52,28 @@ char *name_constant(struct arena *arena, const char *name);
  */
 char *name_flat(struct arena *arena, const char *path);
 
+/**
+ * struct name_claim - a name that something in source code is to have
+ * @name:       the name
+ * @own:        somebody chose it; no two of these are equal in one place
+ */
+struct name_claim {
+        const char *name;
+        bool own;
+};
+
+/**
+ * names_part() - tell equal names apart
+ * @arena:      owns names that are made
+ * @claims:     all names of one place
+ * @count:      how many
+ *
+ * Names that nobody chose get an underscore behind them where another one is the same: "x_length_",
+ * and the third one of a name "x_length_2_". That depends on the order of the claims and on nothing
+ * else.
+ *
+ * Return: 0, -ENOMEM if there is no memory.
+ */
+int names_part(struct arena *arena, struct name_claim *claims, size_t count);
+
 #endif

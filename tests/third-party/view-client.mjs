@@ -1,5 +1,5 @@
-// A viewer made of other people's packages: what slipring view sends is decoded by them, and what
-// they encode is published.
+// A viewer made of other people's packages: what slipring view sends is decoded by them and has to
+// be what they encode, and what they encode is published.
 //
 // usage: view-client.mjs MODULES URL TOPIC COUNT          prints COUNT samples, a line of JSON each
 //        view-client.mjs MODULES URL TOPIC < MESSAGES     publishes a line of JSON each
@@ -53,11 +53,16 @@ const definitions = parse(channel.schema, { ros2: true });
 
 if (count) {
   const reader = new MessageReader(definitions);
+  const writer = new MessageWriter(definitions);
   let left = Number(count);
   client.on("message", (event) => {
     const message = reader.readMessage(event.data);
-    if (reader.lastReadHadTrailingBytes?.()) {
+    if (reader.lastReadHadTrailingBytes()) {
       fail("the message is longer than its schema");
+    }
+    const { buffer, byteOffset, byteLength } = event.data;
+    if (Buffer.compare(writer.writeMessage(message), Buffer.from(buffer, byteOffset, byteLength))) {
+      fail("the message is encoded in another way");
     }
     process.stdout.write(
       JSON.stringify({ subscription: event.subscriptionId, time: event.timestamp, message }, plain) + "\n",
