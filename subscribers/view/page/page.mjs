@@ -92,7 +92,7 @@ function showState(text, kind) {
 
 function topicOf(name) {
   if (!topics.has(name)) {
-    topics.set(name, { name, channel: null, subscription: 0, open: false, message: null, row: null });
+    topics.set(name, { name, channel: null, subscription: 0, open: false, message: null, note: "", row: null });
   }
   return topics.get(name);
 }
@@ -164,6 +164,7 @@ function showTable(table) {
     }
     const { line, type, rate, age, fields } = topic.row;
     type.textContent = entry.type;
+    topic.note = entry.readable ? "no sample yet" : "whoever runs slipring view may not read this topic";
     rate.textContent = entry.readable ? rateText(entry.rate_hz) : "";
     age.textContent = entry.readable ? ageText(entry.age_s) : "not readable";
     age.title = entry.stale ? "older than its deadline" : "";
@@ -235,11 +236,14 @@ function showFields(topic) {
     return;
   }
   if (topic.channel?.error || !topic.message) {
-    row.list.replaceChildren(make("p", "note", topic.channel?.error ?? "no sample yet"));
+    row.list.replaceChildren(make("p", "note", topic.channel?.error ?? topic.note));
     row.key = "";
     return;
   }
   const list = leaves(topic.channel.type, topic.message, ELEMENTS_SHOWN);
+  if (list.length === 0) {
+    row.list.replaceChildren(make("p", "note", "its messages have no fields"));
+  }
   const key = list.map((leaf) => leaf.path).join("\n");
   if (key !== row.key) {
     row.list.replaceChildren();
