@@ -48,7 +48,7 @@ function short(number) {
 }
 
 function rateText(hz) {
-  return hz >= 1000 ? `${(hz / 1000).toPrecision(3)} kHz` : `${hz.toFixed(1)} Hz`;
+  return hz >= 1000 ? `${(hz / 1000).toPrecision(3)} kHz` : `${hz.toFixed(hz < 100 ? 1 : 0)} Hz`;
 }
 
 function ageText(seconds) {
