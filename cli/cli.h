@@ -179,6 +179,7 @@ extern const struct cli_verb cli_bw;
 extern const struct cli_verb cli_delay;
 extern const struct cli_verb cli_pub;
 extern const struct cli_verb cli_top;
+extern const struct cli_verb cli_plot;
 extern const struct cli_verb cli_blackbox;
 extern const struct cli_verb cli_doctor;
 extern const struct cli_verb cli_latency;

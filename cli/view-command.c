@@ -16,15 +16,21 @@
 static void on_ready(void *userdata, const char *url) {
         struct json json = {.out = stdout, .compact = true};
         struct cli *cli = userdata;
+        char page[160];
 
+        /* "ws://..." */
+        snprintf(page, sizeof(page), "http%s", url + 2);
         if (cli->json) {
                 json_open(&json, NULL, '{');
                 json_text(&json, "url", url);
+                json_text(&json, "page", page);
                 json_close(&json);
         } else {
                 printf("a viewer of the Foxglove WebSocket protocol finds this bus at\n"
+                       "%s\n"
+                       "and any browser at\n"
                        "%s\n",
-                       url);
+                       url, page);
         }
         live_flush();
 }

@@ -1,6 +1,6 @@
 /*
  * What a connection is asked before it is a client: from which page it comes, and whether it speaks
- * the protocol. And the page for those who come with a plain browser.
+ * the protocol.
  */
 
 #include <arpa/inet.h>
@@ -92,48 +92,68 @@ bool http_origin_allowed(const struct server *server, struct lws *wsi) {
         return is_local(name) || (is_address(name) && !strcmp(authority, host));
 }
 
-/* Answers with a text and closes. */
-static int answer(struct lws *wsi, unsigned status, const char *body) {
-        uint8_t buffer[LWS_PRE + 2048], *start = buffer + LWS_PRE, *at = start;
-        uint8_t *end = buffer + sizeof(buffer) - 1;
-        size_t bytes = strlen(body);
+/* A page that was loaded from here sends no origin with what it asks for, only where it asks. */
+bool http_host_allowed(const struct server *server, struct lws *wsi) {
+        char host[HEADER_BYTES], name[HEADER_BYTES], origin[HEADER_BYTES + 8];
 
-        if (lws_add_http_common_headers(wsi, status, "text/plain; charset=utf-8", bytes, &at,
-                                        end) ||
-            lws_finalize_write_http_header(wsi, start, &at, end)) {
-                return -1;
+        if (!header(wsi, WSI_TOKEN_HOST, host)) {
+                return false;
         }
-        memcpy(start, body, bytes);
-        if (lws_write(wsi, start, bytes, LWS_WRITE_HTTP_FINAL) < 0) {
-                return -1;
+        host_of(host, name);
+        if (!*host || is_local(name) || is_address(name)) {
+                return true;
         }
-        return 0;
+        snprintf(origin, sizeof(origin), "http://%s", host);
+        return is_listed(server->options->origins, origin);
 }
 
-int http_refuse(struct lws *wsi, unsigned status, const char *reason) {
+/* Pages get what they need from this server and from nowhere else, and stand in no other page. */
+static int add_headers(struct lws *wsi, uint8_t **at, uint8_t *end) {
+        static const struct {
+                const char *name, *value;
+        } headers[] = {
+                {"content-security-policy:",
+                 "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                 "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"},
+                {"x-content-type-options:", "nosniff"},
+                {"referrer-policy:", "no-referrer"},
+                {"cache-control:", "no-cache"},
+        };
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < sizeof(headers) / sizeof(headers[0]); i++) {
+                r = lws_add_http_header_by_name(wsi, (const unsigned char *) headers[i].name,
+                                                (const unsigned char *) headers[i].value,
+                                                (int) strlen(headers[i].value), at, end);
+        }
+        return r;
+}
+
+int http_answer(struct server *server,
+                struct lws *wsi,
+                unsigned status,
+                const char *type,
+                const void *body,
+                size_t bytes) {
+        uint8_t head[LWS_PRE + 1024], *start = head + LWS_PRE, *at = start;
+        uint8_t *end = head + sizeof(head) - 1, *copy;
+
+        if (lws_add_http_common_headers(wsi, status, type, bytes, &at, end) ||
+            add_headers(wsi, &at, end) || lws_finalize_write_http_header(wsi, start, &at, end)) {
+                return -1;
+        }
+        copy = server_buffer(server, bytes);
+        if (!copy) {
+                return -1;
+        }
+        memcpy(copy, body, bytes);
+        /* The library keeps what the socket does not take at once. */
+        return lws_write(wsi, copy, bytes, LWS_WRITE_HTTP_FINAL) < 0 ? -1 : 0;
+}
+
+int http_refuse(struct server *server, struct lws *wsi, unsigned status, const char *reason) {
         char body[512];
 
         snprintf(body, sizeof(body), "slipring view: %s\n", reason);
-        return answer(wsi, status, body) < 0 ? -1 : 1;
-}
-
-int http_page(const struct server *server, struct lws *wsi, const char *path) {
-        char body[1024];
-
-        if (strcmp(path, "/") != 0) {
-                if (answer(wsi, HTTP_STATUS_NOT_FOUND, "slipring view: there is only / here\n") <
-                    0) {
-                        return -1;
-                }
-        } else {
-                snprintf(body, sizeof(body),
-                         "This is slipring view, which shows the topics of bus '%s' to viewers of\n"
-                         "the Foxglove WebSocket protocol. Open a viewer, choose \"Foxglove "
-                         "WebSocket\"\nas the data source, and give it\n\n    %s\n",
-                         server->options->bus, server->url);
-                if (answer(wsi, HTTP_STATUS_OK, body) < 0) {
-                        return -1;
-                }
-        }
-        return lws_http_transaction_completed(wsi) ? -1 : 0;
+        return http_answer(server, wsi, status, HTTP_TEXT, body, strlen(body)) < 0 ? -1 : 1;
 }

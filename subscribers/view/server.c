@@ -98,16 +98,16 @@ static void on_tick(lws_sorted_usec_list_t *list) {
 
 static int upgrade(struct server *server, struct lws *wsi, const char *to) {
         if (strcasecmp(to, "websocket") != 0) {
-                return http_refuse(wsi, HTTP_STATUS_BAD_REQUEST,
+                return http_refuse(server, wsi, HTTP_STATUS_BAD_REQUEST,
                                    "only an upgrade to websocket is served");
         }
         if (!http_origin_allowed(server, wsi)) {
-                return http_refuse(wsi, HTTP_STATUS_FORBIDDEN,
+                return http_refuse(server, wsi, HTTP_STATUS_FORBIDDEN,
                                    "pages of this origin may not look at the bus; "
                                    "slipring view --allow-origin ORIGIN lets them");
         }
         if (!http_protocol_offered(wsi)) {
-                return http_refuse(wsi, HTTP_STATUS_BAD_REQUEST,
+                return http_refuse(server, wsi, HTTP_STATUS_BAD_REQUEST,
                                    "offer the subprotocol foxglove.sdk.v1 or "
                                    "foxglove.websocket.v1");
         }
@@ -120,7 +120,7 @@ on_http(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 
         switch (reason) {
         case LWS_CALLBACK_HTTP:
-                return http_page(server, wsi, in);
+                return page_get(server, wsi, in);
         case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
                 return upgrade(server, wsi, in);
         case LWS_CALLBACK_WSI_CREATE:
@@ -370,6 +370,7 @@ static void end(struct server *server) {
                 close(server->listen_fd);
         }
         free(server->buffer);
+        text_free(&server->listing);
 }
 
 int viewer_run(const struct viewer_options *options, struct slipring_error *reterr) {

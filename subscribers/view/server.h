@@ -141,6 +141,8 @@ struct server {
         struct client *clients;
         uint8_t *buffer; /* to send from */
         size_t buffer_room;
+        struct text listing; /* topics.json */
+        uint64_t listing_ns; /* as of then */
         uint64_t noted_ns;
         unsigned unnoted;
 };
@@ -203,9 +205,23 @@ void client_unadvertise_all(struct client *client);
 bool http_protocol_offered(struct lws *wsi);
 /* May a page of this origin look at the bus? */
 bool http_origin_allowed(const struct server *server, struct lws *wsi);
-int http_refuse(struct lws *wsi, unsigned status, const char *reason);
-/* GET: what this is. */
-int http_page(const struct server *server, struct lws *wsi, const char *path);
+/* May who asks for this by that name of the server's know what the bus has? */
+bool http_host_allowed(const struct server *server, struct lws *wsi);
+#define HTTP_TEXT "text/plain; charset=utf-8"
+/* Answers with a copy of the body. 0, or -1 to end the connection. */
+int http_answer(struct server *server,
+                struct lws *wsi,
+                unsigned status,
+                const char *type,
+                const void *body,
+                size_t bytes);
+/* Answers with the reason. What the callback returns: 1, or -1. */
+int http_refuse(struct server *server, struct lws *wsi, unsigned status, const char *reason);
+
+/* --- page.c: for a plain browser --- */
+
+/* GET. What the callback returns. */
+int page_get(struct server *server, struct lws *wsi, const char *path);
 
 /* --- server.c --- */
 

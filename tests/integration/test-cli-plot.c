@@ -1,0 +1,207 @@
+/*
+ * slipring plot: one plot, plots a second, and a terminal of its own.
+ */
+
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <slipring/publisher.h>
+
+#include "tests/harness/command.h"
+
+#define ENTER "\033[?1049h"
+#define LEAVE "\033[?25h\033[?1049l"
+
+static struct bus bus;
+
+static void start(void) {
+        const struct topic_spec specs[] = {reading_topic("imu", 64), reading_topic("gps", 4)};
+
+        bus_start(&bus, specs, 2);
+}
+
+/* Readings numbered from @first to @last. */
+static void publish(const char *topic, unsigned first, unsigned last) {
+        struct slipring_publisher *publisher = NULL;
+        struct reading reading;
+
+        assert_int_equal(slipring_publisher_open(&publisher, topic, NULL, NULL), 0);
+        for (unsigned number = first; number <= last; number++) {
+                reading = reading_make(number);
+                assert_int_equal(
+                        slipring_publisher_publish(publisher, &reading, sizeof(reading), 0), 0);
+        }
+        slipring_publisher_close(publisher);
+}
+
+static unsigned count_lines(const char *text) {
+        unsigned count = 0;
+
+        for (; *text; text++) {
+                count += *text == '\n';
+        }
+        return count;
+}
+
+/* What the rings hold, from the least to the largest, without waiting for more. */
+static void test_once_draws_what_is_there(void **state) {
+        struct command command;
+
+        start();
+        publish("imu", 3, 40);
+        command_run(&command, "plot", "imu.position.x", "imu.status", "--once", "--ascii",
+                    "--seconds", "3600");
+        command_expect_code(&command, 0);
+        command_expect_err(&command, "");
+        command_expect_out_has(&command, "* imu.position.x 40 m\n+ imu.status 40\n");
+        command_expect_out_has(&command, "\n        40 ");
+        command_expect_out_has(&command, "\n         3 ");
+        command_expect_out_has(&command, "-3600 s");
+        command_expect_out_has(&command, "now\n");
+        command_expect_out_lacks(&command, "\033");
+        assert_int_equal(count_lines(command.out), 2 + 16 + 1);
+        command_free(&command);
+        /* All at nearly one time, at the right edge: a column of signs, of the later curve. */
+        command_run(&command, "plot", "imu.values[0]", "--once", "--ascii");
+        command_expect_out_has(&command, "* imu.values[0] 0.1 V\n");
+        command_expect_out_has(&command, "*");
+        command_free(&command);
+        bus_stop(&bus);
+}
+
+static void test_braille_where_there_is_utf8(void **state) {
+        struct command command;
+
+        start();
+        publish("imu", 1, 40);
+        (void) setenv("LC_ALL", "C.UTF-8", 1);
+        command_run(&command, "plot", "imu.position.x", "--once");
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command, "⠤ imu.position.x 40 m\n");
+        command_free(&command);
+        (void) setenv("LC_ALL", "C", 1);
+        command_run(&command, "plot", "imu.position.x", "--once");
+        command_expect_out_has(&command, "* imu.position.x 40 m\n");
+        command_free(&command);
+        (void) unsetenv("LC_ALL");
+        bus_stop(&bus);
+}
+
+static void test_plots_go_on(void **state) {
+        struct command command;
+        pid_t pid;
+
+        start();
+        pid = reading_publish("imu", 10);
+        command_run(&command, "plot", "imu.position.x", "gps.position.x", "-n", "2", "--ascii");
+        command_expect_code(&command, 0);
+        /* Nothing is published to gps. */
+        command_expect_out_has(&command, "\n+ gps.position.x -\n");
+        assert_int_equal(count_lines(command.out), 2 * (2 + 16 + 1));
+        command_free(&command);
+        process_kill(pid);
+        bus_stop(&bus);
+}
+
+static void test_says_what_is_wrong(void **state) {
+        const struct {
+                const char *field;
+                const char *message;
+                int code;
+        } cases[] = {
+                {"imu", "'imu' names no field; write TOPIC.FIELD", 2},
+                {"imu.", "'imu.' names no field", 2},
+                {"imu.position", "'imu.position' is no number", 2},
+                {"imu.values", "name one of its elements, 'imu.values[0]'", 2},
+                {"imu.values[3]", "values", 2},
+                {"imu.statu", "did you mean 'status'?", 2},
+                {"imi.status", "has no topic 'imi'", 1},
+        };
+        struct command command;
+
+        start();
+        for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+                command_run(&command, "plot", cases[i].field, "--once");
+                command_expect_code(&command, cases[i].code);
+                command_expect_out(&command, "");
+                command_expect_err_has(&command, cases[i].message);
+                command_free(&command);
+        }
+        command_run(&command, "plot", "imu.status", "--once", "--timeout", "0.2");
+        command_expect_code(&command, 124);
+        command_expect_err_has(&command, "no sample for 0.2 s");
+        command_free(&command);
+        command_run(&command, "plot", "imu.status", "--once", "-n", "2");
+        command_expect_code(&command, 2);
+        command_free(&command);
+        command_run(&command, "plot", "imu.status", "--seconds", "1e9");
+        command_expect_code(&command, 2);
+        command_free(&command);
+        bus_stop(&bus);
+}
+
+static void start_on_terminal(struct command *command, unsigned short rows) {
+        struct winsize size = {.ws_row = rows, .ws_col = 60};
+        const char *path = getenv("SLIPRING_COMMAND");
+        int master;
+
+        *command = (struct command){.code = -1, .err_fd = -1};
+        (void) fflush(NULL);
+        command->pid = forkpty(&master, NULL, NULL, &size);
+        assert_true(command->pid >= 0);
+        if (command->pid == 0) {
+                (void) setenv("TERM", "xterm", 1);
+                (void) unsetenv("NO_COLOR");
+                (void) execl(path, "slipring", "plot", "imu.position.x", (char *) NULL);
+                _exit(127);
+        }
+        command->out_fd = master;
+        command->out = calloc(1, 1);
+        command->err = calloc(1, 1);
+        assert_non_null(command->out);
+}
+
+static void test_fills_a_terminal_and_gives_it_back(void **state) {
+        struct winsize small = {.ws_row = 3, .ws_col = 20};
+        struct command command;
+        pid_t pid;
+
+        start();
+        pid = reading_publish("imu", 10);
+        start_on_terminal(&command, 12);
+        command_await_out(&command, ENTER);
+        command_await_out(&command, " imu.position.x ");
+        command_await_out(&command, "now\033[K");
+        assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &small), 0);
+        command_await_out(&command, "the window is too small");
+        assert_int_equal(write(command.out_fd, "q", 1), 1);
+        command_finish(&command);
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command, LEAVE);
+        command_free(&command);
+        start_on_terminal(&command, 12);
+        command_await_out(&command, "now\033[K");
+        command_stop(&command, SIGTERM);
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command, LEAVE);
+        command_free(&command);
+        process_kill(pid);
+        bus_stop(&bus);
+}
+
+int main(void) {
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_once_draws_what_is_there),
+                cmocka_unit_test(test_braille_where_there_is_utf8),
+                cmocka_unit_test(test_plots_go_on),
+                cmocka_unit_test(test_says_what_is_wrong),
+                cmocka_unit_test(test_fills_a_terminal_and_gives_it_back),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
