@@ -185,5 +185,6 @@ extern const struct cli_verb cli_latency;
 extern const struct cli_verb cli_up;
 extern const struct cli_verb cli_view;
 extern const struct cli_verb cli_record;
+extern const struct cli_verb cli_bag;
 
 #endif
