@@ -186,5 +186,6 @@ extern const struct cli_verb cli_up;
 extern const struct cli_verb cli_view;
 extern const struct cli_verb cli_record;
 extern const struct cli_verb cli_bag;
+extern const struct cli_verb cli_play;
 
 #endif
