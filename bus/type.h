@@ -67,4 +67,12 @@ bool type_is_text(const struct slipring_field *field);
 const char *type_kind_name(uint32_t kind);
 uint32_t type_kind_bytes(uint32_t kind);
 
+/*
+ * type_bad_bool() - is each boolean of a message one?
+ * @payload:    of the type's length
+ *
+ * Return: NULL if so, else the first field of a message from outside that is neither 0 nor 1.
+ */
+const struct slipring_field *type_bad_bool(const struct slipring_type *type, const void *payload);
+
 #endif

@@ -24,12 +24,23 @@ struct options {
 };
 
 void cli_error(const struct cli *cli, const char *format, ...) {
+        char *text;
         va_list arguments;
+        int length;
 
         fprintf(stderr, "slipring%s%s: ", cli->verb ? " " : "", cli->verb ? cli->verb->name : "");
         va_start(arguments, format);
-        vfprintf(stderr, format, arguments);
+        length = vasprintf(&text, format, arguments);
         va_end(arguments);
+        /* Names out of files may be anything, also what a terminal obeys. */
+        for (int i = 0; i < length; i++) {
+                bool obeyed = (unsigned char) text[i] < ' ' || text[i] == 0x7f;
+
+                fputc(obeyed && text[i] != '\n' && text[i] != '\t' ? '?' : text[i], stderr);
+        }
+        if (length >= 0) {
+                free(text);
+        }
         fputc('\n', stderr);
 }
 

@@ -186,5 +186,7 @@ extern const struct cli_verb cli_latency;
 extern const struct cli_verb cli_up;
 extern const struct cli_verb cli_view;
 extern const struct cli_verb cli_record;
+extern const struct cli_verb cli_bag;
+extern const struct cli_verb cli_play;
 
 #endif

@@ -11,9 +11,9 @@
 
 static const struct cli_verb *const verbs[] = {
         /* In the order of a day's work. */
-        &cli_check, &cli_generate, &cli_up,     &cli_down,     &cli_list,   &cli_info,
-        &cli_echo,  &cli_hz,       &cli_bw,     &cli_delay,    &cli_pub,    &cli_top,
-        &cli_plot,  &cli_view,     &cli_record, &cli_blackbox, &cli_doctor, &cli_latency,
+        &cli_check,  &cli_generate, &cli_up,    &cli_down,     &cli_list,   &cli_info,    &cli_echo,
+        &cli_hz,     &cli_bw,       &cli_delay, &cli_pub,      &cli_top,    &cli_plot,    &cli_view,
+        &cli_record, &cli_bag,      &cli_play,  &cli_blackbox, &cli_doctor, &cli_latency,
 };
 
 #define VERBS (sizeof(verbs) / sizeof(verbs[0]))

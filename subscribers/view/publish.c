@@ -130,35 +130,6 @@ void client_unadvertise_all(struct client *client) {
  * Messages
  */
 
-/* The first boolean below these records that is neither 0 nor 1; NULL if all are. */
-static const struct slipring_field *
-bad_bool(const struct slipring_type *type, uint32_t first, uint32_t count, const uint8_t *at) {
-        for (uint32_t i = first; i < first + count; i++) {
-                const struct slipring_field *field = &type->fields[i];
-                uint32_t elements = field->count ? field->count : 1;
-
-                if (field->kind != SLIPRING_KIND_BOOL && field->kind != SLIPRING_KIND_STRUCT) {
-                        continue;
-                }
-                for (uint32_t j = 0; j < elements; j++) {
-                        const uint8_t *element =
-                                at + field->offset_bytes + (size_t) j * field->element_bytes;
-                        const struct slipring_field *bad = NULL;
-
-                        if (field->kind == SLIPRING_KIND_STRUCT) {
-                                bad = bad_bool(type, field->first_child, field->child_count,
-                                               element);
-                        } else if (*element > 1) {
-                                bad = field;
-                        }
-                        if (bad) {
-                                return bad;
-                        }
-                }
-        }
-        return NULL;
-}
-
 /* Says why not, and returns false. */
 static bool check(struct client *client,
                   const struct publication *publication,
@@ -182,7 +153,7 @@ static bool check(struct client *client,
                               publication->topic, message[0], message[1]);
                 return false;
         }
-        bad = bad_bool(type, 0, type->root_count, message + VIEWER_ENCAPSULATION_BYTES);
+        bad = type_bad_bool(type, message + VIEWER_ENCAPSULATION_BYTES);
         if (bad) {
                 client_status(client, STATUS_ERROR, NULL,
                               "topic '%s': field '%s' is a bool and neither 0 nor 1",

@@ -1,0 +1,332 @@
+/*
+ * slipring bag: what is in a recording.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "cli/json.h"
+#include "mcap/reader.h"
+#include "mcap/recover.h"
+
+#define SUFFIX ".mcap"
+#define ACTIVE ".active"
+
+struct bag {
+        struct cli *cli;
+        const char *path;
+        const char *output;
+        int fd;
+};
+
+static bool ends_in(const char *text, const char *ending) {
+        size_t length = strlen(text);
+
+        return length > strlen(ending) && !strcmp(text + length - strlen(ending), ending);
+}
+
+static bool bag_open(struct bag *bag) {
+        bag->fd = open(bag->path, O_RDONLY | O_CLOEXEC);
+        if (bag->fd < 0) {
+                cli_error(bag->cli, "cannot open '%s': %s", bag->path, strerror(errno));
+        }
+        return bag->fd >= 0;
+}
+
+/*
+ * Info
+ */
+
+/* What stands in a file may be anything, also what a terminal obeys. */
+static void print_tame(const char *before, const char *text) {
+        fputs(before, stdout);
+        for (; *text; text++) {
+                putchar((unsigned char) *text < ' ' || *text == 0x7f ? '?' : *text);
+        }
+}
+
+/* As `ros2 bag info` has it: "Nov 29 2026 10:20:10.123456789 (1795947610.123456789)". */
+static void print_time(const char *label, uint64_t ns) {
+        time_t seconds = (time_t) (ns / 1000000000);
+        unsigned part = (unsigned) (ns % 1000000000);
+        struct tm parts;
+        char clock[32];
+
+        localtime_r(&seconds, &parts);
+        strftime(clock, sizeof(clock), "%b %e %Y %H:%M:%S", &parts);
+        printf("%-19s%s.%09u (%" PRIu64 ".%09u)\n", label, clock, part, ns / 1000000000, part);
+}
+
+static const char *type_of(const struct mcap_summary *summary, const struct mcap_channel *channel) {
+        const struct mcap_schema *schema =
+                mcap_schema_find(&summary->catalogue, channel->schema_id);
+
+        return schema ? schema->name : "";
+}
+
+static void print_chunks(const struct mcap_summary *summary) {
+        const char *separator = ": ";
+
+        printf("%-19s%" PRIu64, "Chunks:", summary->chunk_count);
+        for (unsigned i = 0; i < MCAP_COMPRESSION_COUNT; i++) {
+                if (summary->compressions[i] > 0) {
+                        printf("%s%" PRIu64 " %s", separator, summary->compressions[i],
+                               i == MCAP_COMPRESSION_NONE
+                                       ? "uncompressed"
+                                       : mcap_compression_name((enum mcap_compression) i));
+                        separator = ", ";
+                }
+        }
+        if (summary->bytes > 0) {
+                printf(", %.0f %% of their size",
+                       100.0 * (double) summary->packed_bytes / (double) summary->bytes);
+        }
+        puts("");
+}
+
+static void print_info(const struct bag *bag, const struct mcap_summary *summary) {
+        const char *label = "Topic information:";
+        char size[32];
+
+        printf("%-19s%s\n", "Files:", bag->path);
+        printf("%-19s%s\n", "Bag size:", cli_size(size, summary->file_bytes));
+        printf("%-19s", "Storage id:");
+        print_tame("mcap, by ", *summary->library ? summary->library : "?");
+        puts("");
+        printf("%-19s%.9fs\n", "Duration:", (double) (summary->end_ns - summary->start_ns) / 1e9);
+        if (summary->message_count > 0) {
+                print_time("Start:", summary->start_ns);
+                print_time("End:", summary->end_ns);
+        }
+        printf("%-19s%" PRIu64 "\n", "Messages:", summary->message_count);
+        print_chunks(summary);
+        for (size_t i = 0; i < summary->catalogue.channel_count; i++) {
+                const struct mcap_channel *channel = &summary->catalogue.channels[i];
+
+                printf("%-19s", label);
+                print_tame("Topic: ", channel->topic);
+                print_tame(" | Type: ", type_of(summary, channel));
+                printf(" | Count: %" PRIu64, channel->message_count);
+                print_tame(" | Serialization Format: ", channel->encoding);
+                puts("");
+                label = "";
+        }
+}
+
+static void json_info(const struct bag *bag, const struct mcap_summary *summary) {
+        struct json json = {.out = stdout};
+
+        json_open(&json, NULL, '{');
+        json_text(&json, "file", bag->path);
+        json_unsigned(&json, "bytes", summary->file_bytes);
+        json_text(&json, "library", summary->library);
+        json_bool(&json, "indexed", summary->indexed);
+        json_text(&json, "damage", summary->damage.code ? summary->damage.text : NULL);
+        json_unsigned(&json, "messages", summary->message_count);
+        json_unsigned(&json, "start_ns", summary->start_ns);
+        json_unsigned(&json, "end_ns", summary->end_ns);
+        json_unsigned(&json, "chunks", summary->chunk_count);
+        json_open(&json, "topics", '[');
+        for (size_t i = 0; i < summary->catalogue.channel_count; i++) {
+                const struct mcap_channel *channel = &summary->catalogue.channels[i];
+
+                json_open(&json, NULL, '{');
+                json_text(&json, "name", channel->topic);
+                json_text(&json, "type", type_of(summary, channel));
+                json_text(&json, "encoding", channel->encoding);
+                json_unsigned(&json, "messages", channel->message_count);
+                json_close(&json);
+        }
+        json_close(&json);
+        json_close(&json);
+}
+
+static int bag_info(struct bag *bag) {
+        const struct mcap_summary *summary;
+        struct mcap_error error = {0};
+        struct mcap_reader *reader;
+        int code = CLI_OK;
+
+        if (mcap_reader_open(&reader, bag->fd, bag->path, 0, &error) < 0) {
+                cli_error(bag->cli, "%s", error.text);
+                return CLI_FAILURE;
+        }
+        summary = mcap_reader_summary(reader);
+        if (bag->cli->json) {
+                json_info(bag, summary);
+        } else {
+                print_info(bag, summary);
+        }
+        if (summary->damage.code) {
+                fflush(stdout);
+                cli_error(bag->cli, "%s", summary->damage.text);
+                code = CLI_FAILURE;
+        }
+        mcap_reader_close(reader);
+        return code;
+}
+
+/*
+ * Recover
+ */
+
+/* The name that a recorder would have given it, or one beside a file that has that already. */
+static char *recovered_name(const struct bag *bag) {
+        int length = (int) strlen(bag->path);
+        char *name;
+        int r;
+
+        if (bag->output) {
+                return strdup(bag->output);
+        }
+        if (ends_in(bag->path, SUFFIX ACTIVE)) {
+                r = asprintf(&name, "%.*s", length - (int) strlen(ACTIVE), bag->path);
+        } else {
+                length -= ends_in(bag->path, SUFFIX) ? (int) strlen(SUFFIX) : 0;
+                r = asprintf(&name, "%.*s_recovered" SUFFIX, length, bag->path);
+        }
+        return r < 0 ? NULL : name;
+}
+
+static void
+print_recovery(const struct bag *bag, const char *name, const struct mcap_recovery *recovery) {
+        struct json json = {.out = stdout};
+
+        if (bag->cli->json) {
+                json_open(&json, NULL, '{');
+                json_text(&json, "file", name);
+                json_unsigned(&json, "messages", recovery->messages);
+                json_unsigned(&json, "messages_unchecked", recovery->messages_unchecked);
+                json_unsigned(&json, "messages_lost", recovery->messages_lost);
+                json_unsigned(&json, "chunks", recovery->chunks);
+                json_unsigned(&json, "chunks_lost", recovery->chunks_lost);
+                json_unsigned(&json, "bytes_skipped", recovery->bytes_skipped);
+                json_text(&json, "damage", recovery->damage.code ? recovery->damage.text : NULL);
+                json_close(&json);
+                return;
+        }
+        printf("%" PRIu64 " messages are in '%s'\n", recovery->messages, name);
+        if (recovery->messages_unchecked) {
+                printf("%" PRIu64 " of them, of a chunk that was cut short, no checksum covers\n",
+                       recovery->messages_unchecked);
+        }
+        if (recovery->messages_expected > recovery->messages) {
+                printf("%" PRIu64 " that the old index counted are lost\n",
+                       recovery->messages_expected - recovery->messages);
+        }
+        if (recovery->chunks_lost) {
+                printf("%" PRIu64 " of %" PRIu64 " chunks are damaged\n", recovery->chunks_lost,
+                       recovery->chunks + recovery->chunks_lost);
+        }
+        if (recovery->damage.code) {
+                printf("the first damage: %s\n", recovery->damage.text);
+        }
+}
+
+static int recover_to(const struct bag *bag, const char *name) {
+        struct mcap_recovery recovery = {0};
+        struct mcap_error error = {0};
+        int to, r;
+
+        to = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        if (to < 0) {
+                cli_error(bag->cli, "cannot create '%s': %s%s", name, strerror(errno),
+                          errno == EEXIST ? "; remove it or name another one with -o" : "");
+                return CLI_FAILURE;
+        }
+        r = mcap_recover(bag->fd, bag->path, to, name, 0, &recovery, &error);
+        if (r >= 0 && fdatasync(to) < 0) {
+                r = mcap_error_set(&error, -errno, "cannot write '%s' to the disk: %s", name,
+                                   strerror(errno));
+        }
+        close(to);
+        if (r < 0) {
+                unlink(name);
+        } else {
+                print_recovery(bag, name, &recovery);
+        }
+        if (r != 0) {
+                cli_error(bag->cli, "%s",
+                          *error.text ? error.text : "the disk is full: not all is in it");
+        }
+        return r == 0 ? CLI_OK : CLI_FAILURE;
+}
+
+static int bag_recover(struct bag *bag) {
+        char *name;
+        int code;
+
+        if (flock(bag->fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+                cli_error(bag->cli, "'%s' is being written; end its recorder first", bag->path);
+                return CLI_FAILURE;
+        }
+        name = recovered_name(bag);
+        if (!name) {
+                cli_error(bag->cli, "out of memory");
+                return CLI_FAILURE;
+        }
+        code = recover_to(bag, name);
+        free(name);
+        return code;
+}
+
+static int bag_run(struct cli *cli, int argc, char **argv) {
+        static const struct {
+                const char *name;
+                int (*run)(struct bag *bag);
+        } actions[] = {{"info", bag_info}, {"recover", bag_recover}};
+        struct bag bag = {.cli = cli};
+        const struct cli_option options[] = {
+                {'o', "output", "FILE", "recover: write there", .text = &bag.output},
+                {0},
+        };
+        int code;
+
+        if (!cli_parse(cli, options, &argc, &argv)) {
+                return cli->exit_code;
+        }
+        bag.path = argv[1];
+        for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++) {
+                if (strcmp(actions[i].name, argv[0]) != 0) {
+                        continue;
+                }
+                if (bag.output && actions[i].run != bag_recover) {
+                        cli_error(cli, "--output is for recover");
+                        return CLI_USAGE;
+                }
+                if (!bag_open(&bag)) {
+                        return CLI_FAILURE;
+                }
+                code = actions[i].run(&bag);
+                close(bag.fd);
+                return code;
+        }
+        cli_error(cli, "'%s': must be info or recover", argv[0]);
+        return CLI_USAGE;
+}
+
+const struct cli_verb cli_bag = {
+        .name = "bag",
+        .arguments = "info|recover FILE",
+        .least = 2,
+        .most = 2,
+        .common = CLI_JSON,
+        .summary = "look into a recording, or save what is whole in it",
+        .help = "info prints what an MCAP file holds: its time, its topics, their types and how\n"
+                "many messages. recover writes what is whole in a damaged one into a new file,\n"
+                "with an index; the old one stays as it is. Any MCAP file will do, not only those\n"
+                "of slipring record.\n"
+                "\n"
+                "  slipring bag info drive.mcap\n"
+                "  slipring bag recover drive.mcap             into drive_recovered.mcap\n"
+                "  slipring bag recover drive.mcap.active      into drive.mcap\n",
+        .run = bag_run,
+};

@@ -1,0 +1,407 @@
+/*
+ * A file onto a bus.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <slipring/publisher.h>
+
+#include "bus/error.h"
+#include "bus/type.h"
+#include "mcap/reader.h"
+#include "publishers/play/play.h"
+
+#define SLEEP_MAX_NS UINT64_C(100000000)
+#define ENCAPSULATION_BYTES 4u
+
+/* A topic of the bus, which may be several channels of the file. */
+struct voice {
+        char *topic;
+        struct slipring_publisher *publisher;
+        uint8_t identity[32];
+};
+
+/* What becomes of a channel. */
+struct part {
+        const struct mcap_channel *channel;
+        size_t voice; /* index */
+        bool plays;
+};
+
+struct player {
+        const struct play_options *options;
+        struct play_counts *counts;
+        int fd;
+        struct mcap_reader *reader;
+        const struct mcap_summary *summary;
+        struct part *parts; /* by channel */
+        struct voice *voices;
+        size_t voice_count;
+        bool told; /* of a message that was refused */
+};
+
+__attribute__((format(printf, 2, 3))) static void
+note(const struct player *player, const char *format, ...) {
+        char text[1024];
+        va_list list;
+
+        va_start(list, format);
+        vsnprintf(text, sizeof(text), format, list);
+        va_end(list);
+        player->options->note(player->options->userdata, text);
+}
+
+/*
+ * Types
+ */
+
+static int line_length(const char *text, size_t bytes) {
+        const char *end = memchr(text, '\n', bytes);
+
+        return (int) (end ? end - text : (long) bytes);
+}
+
+/* Says in which line of its text the file's type is another one. 0 or -EPROTOTYPE. */
+static int compare_texts(const struct player *player,
+                         const char *topic,
+                         const struct mcap_schema *schema,
+                         const struct slipring_type *type,
+                         struct slipring_error *reterr) {
+        const char *theirs = (const char *) schema->data, *ours = type->text;
+        size_t left = schema->data_bytes;
+        int line = 1;
+
+        while (left > 0 || *ours) {
+                int a = line_length(theirs, left), b = line_length(ours, strlen(ours));
+
+                if (a != b || memcmp(theirs, ours, (size_t) a) != 0) {
+                        return error_set(reterr, -EPROTOTYPE,
+                                         "topic '%s' has another type than in '%s': line %d of %s "
+                                         "is '%.*s' on the bus and '%.*s' in the file",
+                                         topic, player->options->path, line, type->name, b, ours, a,
+                                         theirs);
+                }
+                theirs += a;
+                left -= (size_t) a;
+                ours += b;
+                if ((left > 0) != (*ours != 0)) {
+                        /* A newline at the very end makes no difference. */
+                        theirs += left > 0;
+                        left -= left > 0;
+                        ours += *ours != 0;
+                } else if (left > 0) {
+                        theirs++;
+                        left--;
+                        ours++;
+                }
+                line++;
+        }
+        return 0;
+}
+
+static int compare(const struct player *player,
+                   const char *topic,
+                   const struct mcap_channel *channel,
+                   const struct slipring_type *type,
+                   struct slipring_error *reterr) {
+        const struct mcap_schema *schema =
+                mcap_schema_find(&player->summary->catalogue, channel->schema_id);
+
+        if (strcmp(channel->encoding, "cdr") != 0 || !schema ||
+            strcmp(schema->encoding, "ros2msg") != 0) {
+                return error_set(reterr, -EPROTOTYPE,
+                                 "topic '%s' of '%s' is not CDR that ros2msg describes",
+                                 channel->topic, player->options->path);
+        }
+        if (strcmp(schema->name, type->name) != 0) {
+                return error_set(reterr, -EPROTOTYPE,
+                                 "topic '%s' has the type %s on the bus, and %s in '%s'", topic,
+                                 type->name, schema->name, player->options->path);
+        }
+        return compare_texts(player, topic, schema, type, reterr);
+}
+
+/*
+ * Topics
+ */
+
+/* The index of a topic's publisher, or negative errno. */
+static long voice_of(struct player *player, const char *topic, struct slipring_error *reterr) {
+        const struct slipring_publisher_options options = {
+                .size = sizeof(options),
+                .bus = player->options->bus,
+        };
+        struct voice *larger, *voice;
+        int r;
+
+        for (size_t i = 0; i < player->voice_count; i++) {
+                if (!strcmp(player->voices[i].topic, topic)) {
+                        return (long) i;
+                }
+        }
+        larger = reallocarray(player->voices, player->voice_count + 1, sizeof(*larger));
+        if (!larger) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
+        player->voices = larger;
+        voice = &larger[player->voice_count];
+        *voice = (struct voice){.topic = strdup(topic)};
+        if (!voice->topic) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
+        r = slipring_publisher_open(&voice->publisher, topic, &options, reterr);
+        if (r < 0) {
+                free(voice->topic);
+                return r;
+        }
+        memcpy(voice->identity, slipring_publisher_type(voice->publisher)->identity,
+               sizeof(voice->identity));
+        return (long) player->voice_count++;
+}
+
+static int prepare(struct player *player, size_t index, struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
+        struct part *part = &player->parts[index];
+        const char *topic;
+        long voice;
+        int r;
+
+        part->channel = &player->summary->catalogue.channels[index];
+        /* One that a recorder announced and nobody published to says nothing. */
+        if (!options->wanted(options->userdata, part->channel->topic) ||
+            part->channel->message_count == 0) {
+                return 0;
+        }
+        topic = options->rename(options->userdata, part->channel->topic);
+        topic += *topic == '/';
+        voice = voice_of(player, topic, reterr);
+        if (voice == -ENOENT && !options->strict) {
+                note(player, "topic '%s' is not played: it is not on the bus", topic);
+                return 0;
+        }
+        if (voice < 0) {
+                return (int) voice;
+        }
+        r = compare(player, topic, part->channel,
+                    slipring_publisher_type(player->voices[voice].publisher), reterr);
+        part->voice = (size_t) voice;
+        part->plays = r == 0;
+        return r;
+}
+
+static int prepare_all(struct player *player, struct slipring_error *reterr) {
+        size_t count = player->summary->catalogue.channel_count;
+        int r = 0;
+
+        player->parts = calloc(count + 1, sizeof(*player->parts));
+        if (!player->parts) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
+        for (size_t i = 0; r == 0 && i < count; i++) {
+                r = prepare(player, i, reterr);
+        }
+        if (r == 0 && player->voice_count == 0) {
+                r = error_set(reterr, -ENOENT,
+                              "'%s' has no message of a topic that is chosen and on the bus; "
+                              "slipring bag info and slipring list show both",
+                              player->options->path);
+        }
+        return r;
+}
+
+static const struct part *part_of(const struct player *player, const struct mcap_channel *channel) {
+        return &player->parts[channel - player->summary->catalogue.channels];
+}
+
+static bool chosen(const struct mcap_channel *channel, void *context) {
+        return part_of(context, channel)->plays;
+}
+
+/*
+ * Messages
+ */
+
+/* On to the successor of a topic that was replaced, if it has the same type. */
+static int follow(struct voice *voice, struct slipring_error *reterr) {
+        int r = slipring_publisher_move(voice->publisher, 0, reterr);
+
+        if (r == 0 && memcmp(slipring_publisher_type(voice->publisher)->identity, voice->identity,
+                             sizeof(voice->identity)) != 0) {
+                r = error_set(reterr, -EPROTOTYPE, "topic '%s' was replaced by one of another type",
+                              voice->topic);
+        }
+        return r;
+}
+
+static const char *unfit(const struct slipring_type *type, const struct mcap_message *message) {
+        if (message->bytes != (size_t) ENCAPSULATION_BYTES + type->payload_bytes) {
+                return "has not the length of its type";
+        }
+        if (message->data[0] != 0 || message->data[1] != 1) {
+                return "is not little-endian CDR";
+        }
+        if (type_bad_bool(type, message->data + ENCAPSULATION_BYTES)) {
+                return "has a bool that is neither 0 nor 1";
+        }
+        return NULL;
+}
+
+static int
+publish(struct player *player, const struct mcap_message *message, struct slipring_error *reterr) {
+        struct voice *voice = &player->voices[part_of(player, message->channel)->voice];
+        const struct slipring_type *type = slipring_publisher_type(voice->publisher);
+        const char *why = unfit(type, message);
+        int r;
+
+        if (why) {
+                player->counts->refused++;
+                if (!player->told) {
+                        note(player, "topic '%s': a message that %s is left out", voice->topic,
+                             why);
+                        player->told = true;
+                }
+                return 0;
+        }
+        while ((r = slipring_publisher_publish(voice->publisher,
+                                               message->data + ENCAPSULATION_BYTES,
+                                               message->bytes - ENCAPSULATION_BYTES,
+                                               message->publish_time_ns)) == -EIDRM) {
+                r = follow(voice, reterr);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        if (r < 0) {
+                return error_set(reterr, r, "topic '%s': not published: %s", voice->topic,
+                                 strerror(-r));
+        }
+        player->counts->published++;
+        return 0;
+}
+
+/* False: stopped before. */
+static bool sleep_until(const struct player *player, uint64_t due_ns) {
+        uint64_t now;
+
+        while (!player->options->stopped()) {
+                struct timespec time;
+                uint64_t until;
+
+                now = slipring_now_ns();
+                if (now >= due_ns) {
+                        if (now - due_ns > player->counts->late_max_ns) {
+                                player->counts->late_max_ns = now - due_ns;
+                        }
+                        return true;
+                }
+                until = due_ns - now > SLEEP_MAX_NS ? now + SLEEP_MAX_NS : due_ns;
+                time.tv_sec = (time_t) (until / UINT64_C(1000000000));
+                time.tv_nsec = (long) (until % UINT64_C(1000000000));
+                clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
+        }
+        return false;
+}
+
+/* Once through the file; its first message is due at @begin_ns, which is left at the last one's.
+ * 1: to the end, 0: stopped, or negative errno. */
+static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
+        uint64_t from_ns = player->summary->start_ns + options->offset_ns;
+        uint64_t start_ns = *begin_ns;
+        struct mcap_message message;
+        struct mcap_error error = {0};
+        int r;
+
+        if (mcap_reader_select(player->reader, chosen, player, from_ns, UINT64_MAX) < 0) {
+                return error_set(reterr, -ENOMEM, "out of memory");
+        }
+        player->counts->passes++;
+        while ((r = mcap_reader_next(player->reader, &message, &error)) == 1) {
+                double after = (double) (message.log_time_ns - from_ns) / options->rate;
+
+                *begin_ns = start_ns + (uint64_t) (after < 1e18 ? after : 1e18);
+                if (!sleep_until(player, *begin_ns)) {
+                        return 0;
+                }
+                r = publish(player, &message, reterr);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        return r < 0 ? error_set(reterr, r, "%s", error.text) : 1;
+}
+
+static int play(struct player *player, struct slipring_error *reterr) {
+        uint64_t started_ns = slipring_now_ns(), begin_ns = started_ns, published;
+        int r;
+
+        if (player->options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
+                return error_set(
+                        reterr, -EINVAL, "'%s' is over after %.3f s", player->options->path,
+                        (double) (player->summary->end_ns - player->summary->start_ns) / 1e9);
+        }
+        /* A timer may be 50 us late otherwise, by default. */
+        prctl(PR_SET_TIMERSLACK, 1UL);
+        do {
+                published = player->counts->published;
+                r = pass(player, &begin_ns, reterr);
+                /* A pass that has nothing to publish would go on without end, and without sleep. */
+        } while (r == 1 && player->options->loop && player->counts->published > published);
+        player->counts->elapsed_ns = slipring_now_ns() - started_ns;
+        return r < 0 ? r : 0;
+}
+
+static int player_open(struct player *player, struct slipring_error *reterr) {
+        struct mcap_error error = {0};
+        int r;
+
+        player->fd = open(player->options->path, O_RDONLY | O_CLOEXEC);
+        if (player->fd < 0) {
+                return error_set(reterr, -errno, "cannot open '%s': %s", player->options->path,
+                                 strerror(errno));
+        }
+        r = mcap_reader_open(&player->reader, player->fd, player->options->path, 0, &error);
+        if (r < 0) {
+                return error_set(reterr, r, "%s", error.text);
+        }
+        player->summary = mcap_reader_summary(player->reader);
+        if (player->summary->damage.code) {
+                note(player, "%s", player->summary->damage.text);
+        }
+        return 0;
+}
+
+int play_run(const struct play_options *options,
+             struct play_counts *ret_counts,
+             struct slipring_error *reterr) {
+        struct player player = {.options = options, .counts = ret_counts, .fd = -1};
+        int r;
+
+        *ret_counts = (struct play_counts){0};
+        r = player_open(&player, reterr);
+        if (r == 0) {
+                r = prepare_all(&player, reterr);
+        }
+        if (r == 0) {
+                r = play(&player, reterr);
+        }
+        for (size_t i = 0; i < player.voice_count; i++) {
+                slipring_publisher_close(player.voices[i].publisher);
+                free(player.voices[i].topic);
+        }
+        free(player.voices);
+        free(player.parts);
+        mcap_reader_close(player.reader);
+        if (player.fd >= 0) {
+                close(player.fd);
+        }
+        return r;
+}

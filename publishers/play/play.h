@@ -1,0 +1,53 @@
+#ifndef SLIPRING_PUBLISHERS_PLAY_PLAY_H
+#define SLIPRING_PUBLISHERS_PLAY_PLAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <slipring/sample.h>
+
+/*
+ * A player: the messages of an MCAP file onto a bus, at the distances in time that they had.
+ */
+
+struct play_counts {
+        uint64_t published;
+        uint64_t refused; /* messages that are none of their type */
+        uint64_t passes;  /* through the file, begun */
+        uint64_t late_max_ns;
+        uint64_t elapsed_ns;
+};
+
+struct play_options {
+        const char *bus; /* as in slipring_publisher_options */
+        const char *path;
+        double rate; /* 1: as recorded; 2: twice as fast */
+        bool loop;
+        uint64_t offset_ns; /* begin so long after the first message */
+
+        bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
+        /* What it is called on the bus. */
+        const char *(*rename)(void *userdata, const char *topic);
+        bool strict;           /* a topic that is wanted and not on the bus is an error */
+        bool (*stopped)(void); /* looked at ten times a second, at least */
+        void (*note)(void *userdata, const char *text); /* a line for the operator */
+        void *userdata;
+};
+
+/*
+ * play_run() - play a file until its end, or until stopped
+ * @ret_counts: set whatever happens
+ *
+ * Becomes the publisher of each topic first. Messages are due at absolute times, so that one which
+ * was late delays none of the others. A message has to have the length of its type, and booleans
+ * that are; others are left out.
+ *
+ * Return: 0; -EPROTOTYPE: a topic has another type than in the file, @reterr says which field
+ * differs; -ENOENT: no such file, or none of its topics is on the bus; -EBADMSG: not an MCAP file,
+ * or damaged; else as slipring_publisher_open() or a read error.
+ */
+int play_run(const struct play_options *options,
+             struct play_counts *ret_counts,
+             struct slipring_error *reterr);
+
+#endif
