@@ -168,6 +168,19 @@ static int store_parse(struct msg_store *store,
         return store_insert(store, place, msg);
 }
 
+int msg_store_add(struct msg_store *store, const char *name, const char *text, size_t bytes) {
+        size_t place;
+
+        if (store_place(store, name, &place)) {
+                return -EEXIST;
+        }
+        if (store->count == MSG_COUNT_MAX || bytes > MSG_BYTES_MAX - store->bytes) {
+                return -E2BIG;
+        }
+        store->bytes += bytes;
+        return store_parse(store, place, name, name, text, bytes);
+}
+
 /* Looks a message up in one directory. Returns 1 if it was there, 0 if not. */
 static int
 store_load(struct msg_store *store, size_t place, const char *directory, const char *name) {

@@ -240,6 +240,20 @@ void msg_store_close(struct msg_store *store);
 int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_msg);
 
 /**
+ * msg_store_add() - take a text for a message, before any file
+ * @store:      store
+ * @name:       "sensor_msgs/msg/Imu"
+ * @text:       what would stand in its file; need not be terminated
+ * @bytes:      its size
+ *
+ * Name and text must live as long as the message. Mistakes in it are for msg_store_find() to tell.
+ *
+ * Return: 0, -EEXIST if the store has read a message of this name, -E2BIG if it is full, -ENOMEM if
+ *         there is no memory.
+ */
+int msg_store_add(struct msg_store *store, const char *name, const char *text, size_t bytes);
+
+/**
  * msg_store_describe() - say where was looked, for "there is no such message"
  * @store:      store
  * @buffer:     text to append to
@@ -259,5 +273,21 @@ void msg_store_describe(const struct msg_store *store, struct buffer *buffer, co
  * Return: 0, -ENOMEM if there is no memory.
  */
 int msg_type_hash(struct msg *msg, uint32_t mark, uint8_t ret_hash[32]);
+
+/** "RIHS01_", 64 digits and a NUL. */
+#define MSG_HASH_BYTES 72u
+
+/**
+ * msg_text_hash() - compute the RIHS01 hash of a type from its text
+ * @name:       the type's name, "rover_msgs/msg/Imu"
+ * @text:       its canonical text, as struct slipring_type and a topic's header have it
+ * @ret_hash:   set on success, "RIHS01_..."
+ *
+ * That of an own type is the one that ROS 2 computes for the .msg file that generate_ros2msg()
+ * writes.
+ *
+ * Return: 0, -EBADMSG if that is no text of a type, -ENOMEM if there is no memory.
+ */
+int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYTES]);
 
 #endif
