@@ -192,6 +192,7 @@ bool msg_name_check(const char *name);
  * @diagnostics:        takes mistakes in their files; to be set by the caller
  * @directories:        where to look besides, in this order
  * @directory_count:    how many
+ * @chosen:             that stand before those of the environment
  * @messages:           sorted by name
  * @count:              how many
  * @bytes:              length of the texts read so far
@@ -202,6 +203,7 @@ struct msg_store {
         struct diagnostics *diagnostics;
         const char **directories;
         size_t directory_count;
+        size_t chosen;
         struct msg **messages;
         size_t count;
         uint64_t bytes;
@@ -220,6 +222,16 @@ struct msg_store {
  * Return: 0, -ENOMEM if there is no memory.
  */
 int msg_store_open(struct msg_store *store, const char *path);
+
+/**
+ * msg_store_look() - look into a directory, too
+ * @store:      open store
+ * @directory:  directory, which must live as long as the store; it goes behind those of earlier
+ *              calls and before all others
+ *
+ * Return: 0, -ENOMEM if there is no memory.
+ */
+int msg_store_look(struct msg_store *store, const char *directory);
 
 /**
  * msg_store_close() - free what the arena does not own

@@ -372,7 +372,8 @@ static void test_find_says_where_it_looked(void **state) {
         fixture_open(fixture, NULL);
         msg_store_describe(&fixture->store, &text, "my_robot/msg/Gripper");
         assert_string_equal(text.text, "; looked for in /opt/msgs, slipring's own messages and "
-                                       "/opt/ros/jazzy/share (SLIPRING_MSG_PATH names more)");
+                                       "/opt/ros/jazzy/share (messages: [DIRECTORY] and "
+                                       "SLIPRING_MSG_PATH name more)");
         buffer_free(&text);
 }
 
