@@ -11,6 +11,7 @@
 #include "cli/json.h"
 #include "cli/table.h"
 #include "schema/definition.h"
+#include "schema/msg.h"
 #include "schema/schema.h"
 #include "schema/util.h"
 
@@ -226,11 +227,17 @@ static void schema_print(const struct cli *cli, const struct schema *schema) {
 
 /* Per type the fields as they lie in memory. */
 static void type_print(const struct slipring_type *type) {
+        char hash[MSG_HASH_BYTES];
+
         printf("\n%s, %u bytes, identity ", type->name, type->payload_bytes);
         for (size_t i = 0; i < sizeof(type->identity); i++) {
                 printf("%02x", type->identity[i]);
         }
-        printf("\n%s", type->text);
+        putchar('\n');
+        if (msg_text_hash(type->name, type->text, hash) == 0) {
+                printf("type hash of ROS 2: %s\n", hash);
+        }
+        printf("%s", type->text);
 }
 
 static void types_print(const struct schema *schema) {
@@ -256,7 +263,7 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
                 [SCHEMA_TRY] = "try",
                 [SCHEMA_YES] = "yes",
         };
-        char identity[65], mode[16];
+        char identity[65], mode[16], hash[MSG_HASH_BYTES];
 
         for (size_t i = 0; i < sizeof(topic->type->identity); i++) {
                 snprintf(identity + 2 * i, 3, "%02x", topic->type->identity[i]);
@@ -267,6 +274,11 @@ static void topic_json(struct json *json, const struct schema_topic *topic) {
         json_text(json, "description", topic->description);
         json_text(json, "type", topic->type->name);
         json_text(json, "identity", identity);
+        if (msg_text_hash(topic->type->name, topic->type->text, hash) == 0) {
+                json_text(json, "type_hash", hash);
+        } else {
+                json_null(json, "type_hash");
+        }
         json_unsigned(json, "payload_bytes", topic->type->payload_bytes);
         json_unsigned(json, "depth", topic->depth);
         json_unsigned(json, "pins", topic->pins);
@@ -407,7 +419,7 @@ static int check_run(struct cli *cli, int argc, char **argv) {
         const char *user = NULL;
         bool types = false;
         const struct cli_option options[] = {
-                {'t', "types", NULL, "print the text and the identity of each type, too",
+                {'t', "types", NULL, "print the text, identity and type hash of each type, too",
                  .flag = &types},
                 {'u', "user", "USER",
                  "who will run the bus, and owns what the file leaves open (default: you)",

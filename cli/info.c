@@ -16,6 +16,7 @@
 #include "cli/table.h"
 #include "cli/view.h"
 #include "schema/buffer.h"
+#include "schema/msg.h"
 #include "subscribers/look.h"
 #include "subscribers/selection.h"
 
@@ -251,9 +252,18 @@ static void print_fields(const struct info *info) {
         table_free(&table);
 }
 
+/* What ROS 2 calls the type; the topic's header says enough. */
+static bool type_hash(const struct info *info, char ret_hash[MSG_HASH_BYTES]) {
+        return info->r == 0 &&
+               msg_text_hash(info->entry->type_name, info->topic.header.type.text, ret_hash) == 0;
+}
+
 static void print_text(const struct info *info) {
+        char hash[MSG_HASH_BYTES];
+
         printf("Topic: %s\n", info->entry->name);
         printf("Type: %s\n", info->entry->type_name);
+        printf("Type hash: %s\n", type_hash(info, hash) ? hash : "-");
         if (*info->entry->description) {
                 printf("Description: %s\n", info->entry->description);
         }
@@ -321,7 +331,7 @@ static const char *name_of(const char *const names[3], uint32_t value) {
 static void print_json(const struct info *info) {
         const struct layout_entry *entry = info->entry;
         struct json json = {.out = stdout};
-        char mode[8], identity[65];
+        char mode[8], identity[65], hash[MSG_HASH_BYTES];
 
         for (size_t i = 0; i < sizeof(entry->identity); i++) {
                 snprintf(identity + 2 * i, 3, "%02x", entry->identity[i]);
@@ -332,6 +342,11 @@ static void print_json(const struct info *info) {
         json_text(&json, "topic", entry->name);
         json_text(&json, "type", entry->type_name);
         json_text(&json, "identity", identity);
+        if (type_hash(info, hash)) {
+                json_text(&json, "type_hash", hash);
+        } else {
+                json_null(&json, "type_hash");
+        }
         json_text(&json, "description", entry->description);
         json_real(&json, "nominal_rate_hz", entry->rate_hz);
         json_unsigned(&json, "deadline_ns", entry->deadline_ns);

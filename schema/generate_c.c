@@ -5,7 +5,9 @@
  *
  *   types          PACKAGE_Type, PACKAGE_Type_fields, PACKAGE_Type_type: Type begins with a
  *                  capital and has no underscore
- *   constants      PACKAGE_TYPE_FIELD_VALUE in capitals; the loader refuses two that are equal
+ *   constants      PACKAGE_TYPE_FIELD_VALUE in capitals; the loader refuses two that are equal, and
+ *                  those of messages of ROS 2, PACKAGE_TYPE_CONSTANT, get an underscore where
+ *                  another one is called so
  *   topics         BUS_topic_SUFFIX in small letters; the loader refuses two topics that are
  *                  equal here, and no suffix below is the end of another one behind an underscore
  *   macros         SLIPRING_..., which no bus and no package can begin with
@@ -17,6 +19,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,6 +30,7 @@
 #include "schema/names.h"
 #include "schema/type.h"
 #include "schema/util.h"
+#include "schema/value.h"
 
 /* Longest string literal that ISO C promises, and -Wpedantic insists on. */
 #define LITERAL_BYTES_MAX 4095
@@ -135,6 +140,16 @@ static bool word_is_in(const char *word, const char *const *words, size_t count)
 /* What has to follow a field's name to make it an identifier. */
 static const char *field_tail(const struct schema_field *field) {
         return word_is_in(field->name, reserved_words, ELEMENTS(reserved_words)) ? "_" : "";
+}
+
+/* A number that tells texts from each other, for the preprocessor (FNV-1a). */
+static uint64_t text_hash(const struct buffer *text) {
+        uint64_t hash = UINT64_C(0xcbf29ce484222325);
+
+        for (size_t i = 0; i < text->length; i++) {
+                hash = (hash ^ (unsigned char) text->text[i]) * UINT64_C(0x100000001b3);
+        }
+        return hash;
 }
 
 /* Text inside a comment: it must neither end it, nor seem to begin another one, nor hold a
@@ -476,6 +491,269 @@ static int emit_member_asserts(struct generator *generator,
         return r;
 }
 
+/*
+ * Constants of messages of ROS 2
+ *
+ * They belong to the message that defines them, whatever topics use it, so each message's stand
+ * there once: SENSOR_MSGS_NAV_SAT_STATUS_STATUS_FIX.
+ */
+
+/**
+ * struct constants - all macros of a header
+ * @messages:   messages that topics use, themselves or by way of others, sorted by name
+ * @count:      how many
+ * @capacity:   that there is room for
+ * @claims:     names: of own types' values first, then those of each message
+ * @next:       the first one that was not written yet
+ */
+struct constants {
+        struct msg **messages;
+        size_t count;
+        size_t capacity;
+        struct name_claim *claims;
+        size_t next;
+};
+
+static void constants_free(struct constants *constants) {
+        free(constants->messages);
+        free(constants->claims);
+}
+
+static int constants_add_message(struct constants *constants, struct msg *msg) {
+        size_t capacity = 2 * constants->capacity + 16;
+        struct msg **larger;
+
+        for (size_t i = 0; i < constants->count; i++) {
+                if (constants->messages[i] == msg) {
+                        return 0;
+                }
+        }
+        if (constants->count == constants->capacity) {
+                larger = reallocarray(constants->messages, capacity, sizeof(struct msg *));
+                if (!larger) {
+                        return -ENOMEM;
+                }
+                constants->messages = larger;
+                constants->capacity = capacity;
+        }
+        constants->messages[constants->count++] = msg;
+        return 0;
+}
+
+static int message_compare(const void *left, const void *right) {
+        return strcmp((*(const struct msg *const *) left)->name,
+                      (*(const struct msg *const *) right)->name);
+}
+
+/* The list is its own queue. */
+static int constants_collect(struct constants *constants, const struct schema *schema) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < schema->definition_count; i++) {
+                if (schema->definitions[i]->message) {
+                        r = constants_add_message(constants, schema->definitions[i]->message);
+                }
+        }
+        for (size_t i = 0; r == 0 && i < constants->count; i++) {
+                const struct msg *msg = constants->messages[i];
+
+                for (size_t j = 0; r == 0 && j < msg->field_count; j++) {
+                        if (msg->fields[j].nested) {
+                                r = constants_add_message(constants, msg->fields[j].nested);
+                        }
+                }
+        }
+        if (r == 0 && constants->count > 0) {
+                qsort(constants->messages, constants->count, sizeof(struct msg *), message_compare);
+        }
+        return r;
+}
+
+static size_t values_count(const struct schema *schema) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < schema->definition_count; i++) {
+                for (size_t j = 0; j < schema->definitions[i]->field_count; j++) {
+                        count += schema->definitions[i]->fields[j].value_count;
+                }
+        }
+        return count;
+}
+
+/* "SENSOR_MSGS_NAV_SAT_STATUS_" */
+static const char *constant_prefix(struct arena *arena, const char *package, const char *name) {
+        package = name_constant(arena, package);
+        name = name_constant(arena, name);
+        return package && name ? arena_print(arena, "%s_%s_", package, name) : NULL;
+}
+
+static const char *message_base(const struct msg *msg) {
+        return strrchr(msg->name, '/') + 1;
+}
+
+/* Claims the names of own types' values, which emit_values() writes. */
+static int claim_values(struct generator *generator, struct name_claim **next) {
+        const struct schema *schema = generator->schema;
+
+        for (size_t i = 0; i < schema->definition_count; i++) {
+                const struct schema_definition *definition = schema->definitions[i];
+                const char *prefix;
+
+                prefix = constant_prefix(&generator->arena, definition->package, definition->name);
+                for (size_t j = 0; prefix && j < definition->field_count; j++) {
+                        const struct schema_field *field = &definition->fields[j];
+
+                        for (size_t k = 0; k < field->value_count; k++) {
+                                const char *name = arena_print(&generator->arena, "%s%s", prefix,
+                                                               field->values[k].constant);
+
+                                *(*next)++ = (struct name_claim){.name = name, .own = true};
+                                prefix = name ? prefix : NULL;
+                        }
+                }
+                if (!prefix) {
+                        return -ENOMEM;
+                }
+        }
+        return 0;
+}
+
+/* Claims those of messages. What begins like the macros of slipring is none of theirs. */
+static int claim_constants(struct generator *generator,
+                           const struct constants *constants,
+                           struct name_claim *next) {
+        for (size_t i = 0; i < constants->count; i++) {
+                const struct msg *msg = constants->messages[i];
+                const char *prefix, *tail;
+
+                prefix = constant_prefix(&generator->arena, msg->package, message_base(msg));
+                if (!prefix) {
+                        return -ENOMEM;
+                }
+                tail = strncmp(prefix, "SLIPRING_", strlen("SLIPRING_")) ? "" : "_";
+                for (size_t j = 0; j < msg->constant_count; j++, next++) {
+                        next->name = arena_print(&generator->arena, "%s%s%s", prefix,
+                                                 msg->constants[j].name, tail);
+                        if (!next->name) {
+                                return -ENOMEM;
+                        }
+                }
+        }
+        return 0;
+}
+
+static int constants_name(struct generator *generator, struct constants *constants) {
+        size_t values = values_count(generator->schema), count = values;
+        struct name_claim *next;
+        int r;
+
+        for (size_t i = 0; i < constants->count; i++) {
+                count += constants->messages[i]->constant_count;
+        }
+        constants->claims = calloc(count + 1, sizeof(*constants->claims));
+        if (!constants->claims) {
+                return -ENOMEM;
+        }
+        next = constants->claims;
+        constants->next = values;
+        r = claim_values(generator, &next);
+        if (r == 0) {
+                r = claim_constants(generator, constants, next);
+        }
+        return r < 0 ? r : names_part(&generator->arena, constants->claims, count);
+}
+
+/* A number with a point as one that has one; C has no constants for others than finite ones. */
+static void emit_real(struct generator *generator, uint32_t kind, const char *name, double real) {
+        char text[40];
+
+        if (kind == SLIPRING_KIND_FLOAT32) {
+                real = (double) (float) real;
+        }
+        if (!isfinite(real)) {
+                emit(generator, "/* %s is %f */\n", name, real);
+                return;
+        }
+        snprintf(text, sizeof(text), kind == SLIPRING_KIND_FLOAT32 ? "%.9g" : "%.17g", real);
+        emit(generator, "#define %s %s%s%s%s%s\n", name, *text == '-' ? "(" : "", text,
+             strpbrk(text, ".e") ? "" : ".0", kind == SLIPRING_KIND_FLOAT32 ? "f" : "",
+             *text == '-' ? ")" : "");
+}
+
+static void
+emit_constant(struct generator *generator, const struct msg_constant *constant, const char *name) {
+        struct schema_value value = {0};
+        double real = 0;
+
+        if (constant->kind == SLIPRING_KIND_FLOAT32 || constant->kind == SLIPRING_KIND_FLOAT64) {
+                /* What a schema does not know is nan or infinite. */
+                if (value_real(constant->text, &real) < 0) {
+                        real = strtod(constant->text, NULL);
+                }
+                emit_real(generator, constant->kind, name, real);
+                return;
+        }
+        emit(generator, "#define %s ", name);
+        if (constant->kind == MSG_KIND_STRING) {
+                emit_literal(generator, constant->text, strlen(constant->text));
+        } else if (constant->kind == SLIPRING_KIND_BOOL) {
+                emit(generator, "%d", strchr("tT1", *constant->text) != NULL);
+        } else {
+                (void) value_integer(constant->text, &value.negative, &value.magnitude);
+                emit_number(generator, constant->kind, &value);
+        }
+        emit(generator, "\n");
+}
+
+/* Another bus may have them, too. */
+static int emit_message_constants(struct generator *generator,
+                                  struct constants *constants,
+                                  const struct msg *msg) {
+        const char *base = message_base(msg);
+        struct buffer text = {0};
+        uint64_t hash;
+
+        for (size_t i = 0; i < msg->constant_count; i++) {
+                buffer_print(&text, "%s %s=%s\n", msg->constants[i].type, msg->constants[i].name,
+                             msg->constants[i].text);
+        }
+        if (text.failed) {
+                buffer_free(&text);
+                return -ENOMEM;
+        }
+        hash = text_hash(&text);
+        buffer_free(&text);
+        emit(generator,
+             "\n#ifndef SLIPRING_CONSTANTS_%s_%s\n#define SLIPRING_CONSTANTS_%s_%s 0x%016" PRIx64
+             "u\n\n/* %s */\n",
+             msg->package, base, msg->package, base, hash, msg->name);
+        for (size_t i = 0; i < msg->constant_count; i++) {
+                emit_constant(generator, &msg->constants[i],
+                              constants->claims[constants->next++].name);
+        }
+        emit(generator,
+             "\n#elif SLIPRING_CONSTANTS_%s_%s != 0x%016" PRIx64
+             "u\n#error \"two buses have different messages %s\"\n#endif\n",
+             msg->package, base, hash, msg->name);
+        return 0;
+}
+
+static int emit_constants(struct generator *generator) {
+        _cleanup_(constants_free) struct constants constants = {0};
+        int r;
+
+        r = constants_collect(&constants, generator->schema);
+        if (r == 0) {
+                r = constants_name(generator, &constants);
+        }
+        for (size_t i = 0; r == 0 && i < constants.count; i++) {
+                if (constants.messages[i]->constant_count > 0) {
+                        r = emit_message_constants(generator, &constants, constants.messages[i]);
+                }
+        }
+        return r;
+}
+
 /* What sizeof gives: the message itself may end before. */
 static uint32_t definition_sizeof(const struct schema_definition *definition) {
         return (definition->size_bytes + definition->align_bytes - 1) & -definition->align_bytes;
@@ -512,9 +790,7 @@ static int emit_message(struct generator *generator, const struct schema_definit
         return r;
 }
 
-/* A number that tells types of one name from each other, for the preprocessor (FNV-1a). */
 static int definition_hash(const struct schema_definition *definition, uint64_t *ret_hash) {
-        uint64_t hash = UINT64_C(0xcbf29ce484222325);
         struct buffer text = {0};
 
         type_text_fields(&text, definition);
@@ -525,11 +801,8 @@ static int definition_hash(const struct schema_definition *definition, uint64_t 
                 buffer_free(&text);
                 return -ENOMEM;
         }
-        for (size_t i = 0; i < text.length; i++) {
-                hash = (hash ^ (unsigned char) text.text[i]) * UINT64_C(0x100000001b3);
-        }
+        *ret_hash = text_hash(&text);
         buffer_free(&text);
-        *ret_hash = hash;
         return 0;
 }
 
@@ -964,6 +1237,10 @@ static int emit_body(struct generator *generator) {
         const struct schema *schema = generator->schema;
         int r;
 
+        r = emit_constants(generator);
+        if (r < 0) {
+                return r;
+        }
         for (size_t i = 0; i < schema->definition_count; i++) {
                 const struct schema_definition *definition = schema->definitions[i];
 

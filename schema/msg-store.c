@@ -76,11 +76,25 @@ int msg_store_open(struct msg_store *store, const char *path) {
         return r;
 }
 
+int msg_store_look(struct msg_store *store, const char *directory) {
+        int r;
+
+        r = directory_add(store, directory);
+        if (r < 0) {
+                return r;
+        }
+        memmove(store->directories + store->chosen + 1, store->directories + store->chosen,
+                (store->directory_count - 1 - store->chosen) * sizeof(*store->directories));
+        store->directories[store->chosen++] = directory;
+        return 0;
+}
+
 void msg_store_close(struct msg_store *store) {
         free(store->directories);
         free(store->messages);
         store->directories = NULL;
         store->directory_count = 0;
+        store->chosen = 0;
         store->messages = NULL;
         store->count = 0;
 }
@@ -166,6 +180,19 @@ static int store_parse(struct msg_store *store,
         }
         msg->origin = origin;
         return store_insert(store, place, msg);
+}
+
+int msg_store_add(struct msg_store *store, const char *name, const char *text, size_t bytes) {
+        size_t place;
+
+        if (store_place(store, name, &place)) {
+                return -EEXIST;
+        }
+        if (store->count == MSG_COUNT_MAX || bytes > MSG_BYTES_MAX - store->bytes) {
+                return -E2BIG;
+        }
+        store->bytes += bytes;
+        return store_parse(store, place, name, name, text, bytes);
 }
 
 /* Looks a message up in one directory. Returns 1 if it was there, 0 if not. */
@@ -368,5 +395,5 @@ void msg_store_describe(const struct msg_store *store, struct buffer *buffer, co
                              store->directories[i] == own_messages ? "slipring's own messages"
                                                                    : store->directories[i]);
         }
-        buffer_print(buffer, " (SLIPRING_MSG_PATH names more)");
+        buffer_print(buffer, " (messages: [DIRECTORY] and SLIPRING_MSG_PATH name more)");
 }

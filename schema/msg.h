@@ -192,6 +192,7 @@ bool msg_name_check(const char *name);
  * @diagnostics:        takes mistakes in their files; to be set by the caller
  * @directories:        where to look besides, in this order
  * @directory_count:    how many
+ * @chosen:             that stand before those of the environment
  * @messages:           sorted by name
  * @count:              how many
  * @bytes:              length of the texts read so far
@@ -202,6 +203,7 @@ struct msg_store {
         struct diagnostics *diagnostics;
         const char **directories;
         size_t directory_count;
+        size_t chosen;
         struct msg **messages;
         size_t count;
         uint64_t bytes;
@@ -222,6 +224,16 @@ struct msg_store {
 int msg_store_open(struct msg_store *store, const char *path);
 
 /**
+ * msg_store_look() - look into a directory, too
+ * @store:      open store
+ * @directory:  directory, which must live as long as the store; it goes behind those of earlier
+ *              calls and before all others
+ *
+ * Return: 0, -ENOMEM if there is no memory.
+ */
+int msg_store_look(struct msg_store *store, const char *directory);
+
+/**
  * msg_store_close() - free what the arena does not own
  * @store:      store; the messages live on
  */
@@ -238,6 +250,20 @@ void msg_store_close(struct msg_store *store);
  *         were reported, -ENOMEM if there is no memory.
  */
 int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_msg);
+
+/**
+ * msg_store_add() - take a text for a message, before any file
+ * @store:      store
+ * @name:       "sensor_msgs/msg/Imu"
+ * @text:       what would stand in its file; need not be terminated
+ * @bytes:      its size
+ *
+ * Name and text must live as long as the message. Mistakes in it are for msg_store_find() to tell.
+ *
+ * Return: 0, -EEXIST if the store has read a message of this name, -E2BIG if it is full, -ENOMEM if
+ *         there is no memory.
+ */
+int msg_store_add(struct msg_store *store, const char *name, const char *text, size_t bytes);
 
 /**
  * msg_store_describe() - say where was looked, for "there is no such message"
@@ -259,5 +285,21 @@ void msg_store_describe(const struct msg_store *store, struct buffer *buffer, co
  * Return: 0, -ENOMEM if there is no memory.
  */
 int msg_type_hash(struct msg *msg, uint32_t mark, uint8_t ret_hash[32]);
+
+/** "RIHS01_", 64 digits and a NUL. */
+#define MSG_HASH_BYTES 72u
+
+/**
+ * msg_text_hash() - compute the RIHS01 hash of a type from its text
+ * @name:       the type's name, "rover_msgs/msg/Imu"
+ * @text:       its canonical text, as struct slipring_type and a topic's header have it
+ * @ret_hash:   set on success, "RIHS01_..."
+ *
+ * That of an own type is the one that ROS 2 computes for the .msg file that generate_ros2msg()
+ * writes.
+ *
+ * Return: 0, -EBADMSG if that is no text of a type, -ENOMEM if there is no memory.
+ */
+int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYTES]);
 
 #endif

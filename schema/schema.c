@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "schema/file.h"
@@ -14,6 +15,9 @@
 #include "schema/names.h"
 #include "schema/util.h"
 #include "schema/value.h"
+
+/* Each message is looked for in all of them. */
+#define DIRECTORIES_MAX 64u
 
 /* The schema and what owns it. The schema comes first: to callers this is one object. */
 struct loaded {
@@ -127,6 +131,51 @@ static int defaults_read(struct loader *loader, const struct node *root) {
         return access_read(&loader->access, loader, defaults);
 }
 
+/* A directory that the file names, as seen from where the file is. */
+static int directory_read(struct loader *loader, const struct node *item) {
+        const char *file = loader->diagnostics->name, *slash = strrchr(file, '/'), *directory;
+        int above = *item->text == '/' || !slash ? 0 : (int) (slash + 1 - file);
+        struct stat status;
+
+        directory = arena_print(loader->arena, "%.*s%s", above, file, item->text);
+        if (!directory) {
+                return -ENOMEM;
+        }
+        if (!*item->text || stat(directory, &status) < 0) {
+                loader_error(loader, item, "directory '%.255s' cannot be used: %s", item->text,
+                             strerror(*item->text ? errno : ENOENT));
+                return 0;
+        }
+        if (!S_ISDIR(status.st_mode)) {
+                loader_error(loader, item,
+                             "'%.255s' is not a directory; PACKAGE/msg/Name.msg is looked for in "
+                             "those of messages",
+                             item->text);
+                return 0;
+        }
+        return msg_store_look(&loader->messages, directory);
+}
+
+static int messages_read(struct loader *loader, const struct node *root) {
+        const struct node *messages = node_get(root, "messages");
+        int r = 0;
+
+        if (!messages || !value_is(loader, messages, NODE_LIST, "messages")) {
+                return 0;
+        }
+        if (messages->count > DIRECTORIES_MAX) {
+                loader_error(loader, messages, "messages has more than %u directories",
+                             DIRECTORIES_MAX);
+                return 0;
+        }
+        for (const struct node *item = messages->first; r == 0 && item; item = item->next) {
+                if (value_is(loader, item, NODE_TEXT, "a directory of messages")) {
+                        r = directory_read(loader, item);
+                }
+        }
+        return r;
+}
+
 /* Types can be as many as "types" has pairs and, of inline fields, "topics". */
 static int
 definitions_reserve(struct loader *loader, const struct node *types, const struct node *topics) {
@@ -169,7 +218,7 @@ static int root_read(struct loader *loader, const struct node *root) {
 }
 
 static int bus_read(struct loader *loader, const struct node *root) {
-        static const char *const keys[] = {"slipring", "bus",   "package",
+        static const char *const keys[] = {"slipring", "bus",   "package", "messages",
                                            "defaults", "types", "topics"};
         int r;
 
@@ -189,6 +238,9 @@ static int bus_read(struct loader *loader, const struct node *root) {
                 return r;
         }
         r = defaults_read(loader, root);
+        if (r == 0) {
+                r = messages_read(loader, root);
+        }
         if (r < 0) {
                 return r;
         }

@@ -3,6 +3,7 @@
  * put into JSON and into source code as it is.
  */
 
+#include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,17 @@ static void check_msg(struct msg *msg) {
         CHECK(msg_type_hash(msg, 1, hash) == 0);
 }
 
+/* The same bytes as the text of a type. */
+static void check_text(const uint8_t *data, size_t bytes) {
+        char hash[MSG_HASH_BYTES], *text = strndup((const char *) data, bytes);
+        int r;
+
+        CHECK(text);
+        r = msg_text_hash("p/msg/T", text, hash);
+        CHECK(r == -EBADMSG || (r == 0 && strlen(hash) == MSG_HASH_BYTES - 1));
+        free(text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
@@ -56,5 +68,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
         diagnostics_finish(&diagnostics, (const char *) data, bytes);
         diagnostics_clear(&diagnostics);
         arena_free(&arena);
+        check_text(data, bytes);
         return 0;
 }

@@ -328,6 +328,25 @@ static void test_constants_are_not_anybodys_to_change(void **state) {
         expect_refusal("scan", "{intensities: [1]}", "has no field 'intensities'");
 }
 
+/* The hash that ROS 2 publishes; it comes out of the type's text, which the topic's header has. */
+static void test_info_tells_the_type_hash(void **state) {
+        static const char hash[] =
+                "RIHS01_7d9a00ff131080897a5ec7e26e315954b8eae3353c3f995c55faf71574000b5b";
+        struct command command;
+
+        command_run(&command, "info", "imu/front");
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command, "Type: sensor_msgs/msg/Imu\nType hash: ");
+        command_expect_out_has(&command, hash);
+        command_free(&command);
+        command_run(&command, "info", "--json", "imu/front");
+        command_expect_code(&command, 0);
+        command_expect_json(&command, false);
+        command_expect_out_has(&command, "\"type_hash\": \"");
+        command_expect_out_has(&command, hash);
+        command_free(&command);
+}
+
 /*
  * Another value is another type
  */
@@ -378,6 +397,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_what_echo_prints_pub_takes, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_constants_are_not_anybodys_to_change, setup,
                                                 teardown),
+                cmocka_unit_test_setup_teardown(test_info_tells_the_type_hash, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_other_constant_is_another_type, setup,
                                                 teardown),
         };

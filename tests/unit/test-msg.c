@@ -16,8 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "schema/generate.h"
 #include "schema/msg.h"
 #include "schema/schema.h"
+#include "schema/shape.h"
 
 /*
  * What messages are made of
@@ -370,7 +372,8 @@ static void test_find_says_where_it_looked(void **state) {
         fixture_open(fixture, NULL);
         msg_store_describe(&fixture->store, &text, "my_robot/msg/Gripper");
         assert_string_equal(text.text, "; looked for in /opt/msgs, slipring's own messages and "
-                                       "/opt/ros/jazzy/share (SLIPRING_MSG_PATH names more)");
+                                       "/opt/ros/jazzy/share (messages: [DIRECTORY] and "
+                                       "SLIPRING_MSG_PATH name more)");
         buffer_free(&text);
 }
 
@@ -488,7 +491,8 @@ static void hash_text(struct msg *msg, uint32_t mark, char text[65]) {
 /* Every message that comes with slipring is, field by field, the one that ROS 2 has. */
 static void test_hashes_are_the_published_ones(void **state) {
         struct fixture *fixture = *state;
-        char line[256], name[128], expected[65], actual[65];
+        char line[256], name[128], expected[65], actual[65], of_text[MSG_HASH_BYTES];
+        const char *type_text;
         uint32_t count = 0;
         FILE *file;
 
@@ -507,6 +511,11 @@ static void test_hashes_are_the_published_ones(void **state) {
                 if (strcmp(actual, expected) != 0) {
                         fail_msg("%s has hash %s, not %s", name, actual, expected);
                 }
+                /* The text, which is in shared memory, tells as much. */
+                assert_int_equal(shape_text(&type_text, msg, &fixture->arena, ~count), 0);
+                assert_int_equal(msg_text_hash(name, type_text, of_text), 0);
+                assert_memory_equal(of_text, "RIHS01_", 7);
+                assert_string_equal(of_text + 7, expected);
         }
         fclose(file);
         assert_int_equal(count, msg_embedded_count);
@@ -529,6 +538,100 @@ static void test_hash_knows_bounds(void **state) {
                             "39e336c5cfac526698483aaf9a265b26c14a40c6f52160d8af1297fd79d73f6b");
 }
 
+/* Takes the files of a package for what a store would find. */
+static int package_take(void *context, const char *path, const struct buffer *text) {
+        struct fixture *fixture = context;
+        const char *end = strstr(path, ".msg");
+        char *name, *copy;
+
+        if (end) {
+                name = arena_copy(&fixture->arena, path, (size_t) (end - path));
+                copy = arena_copy(&fixture->arena, text->text, text->length);
+                assert_non_null(name);
+                assert_non_null(copy);
+                assert_int_equal(msg_store_add(&fixture->store, name, copy, text->length), 0);
+        }
+        return 0;
+}
+
+/* An own type has the hash that ROS 2 computes for the file that is made of it. */
+static void test_hash_of_own_types_is_that_of_their_files(void **state) {
+        static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
+                                                      UINT64_MAX};
+        static const char text[] =
+                "slipring: 1\nbus: b\npackage: own_msgs\n"
+                "types:\n"
+                "  Inner: {flag: bool, stamp: time, wide: {type: float64, unit: m}}\n"
+                "topics:\n"
+                "  all:\n"
+                "    fields:\n"
+                "      state: {type: int8, values: {LOW: -1, HIGH: 1}}\n"
+                "      inner: Inner\n"
+                "      inners: Inner[2]\n"
+                "      took: duration\n"
+                "      times: time[3]\n"
+                "      last: uint16\n";
+        const struct schema_options options = {.machine = &machine};
+        struct fixture *fixture = *state;
+        struct diagnostics diagnostics = {0};
+        char of_text[MSG_HASH_BYTES], of_file[65];
+        const struct slipring_type *type;
+        struct schema *schema = NULL;
+        struct msg *msg = NULL;
+
+        fixture_open(fixture, NULL);
+        assert_int_equal(
+                schema_load_text(&schema, "test", text, strlen(text), &options, &diagnostics), 0);
+        type = schema->topics[0].type;
+        assert_int_equal(msg_text_hash(type->name, type->text, of_text), 0);
+        assert_int_equal(generate_ros2msg(schema, package_take, fixture), 0);
+        assert_int_equal(msg_store_find(&fixture->store, "own_msgs/msg/All", &msg), 0);
+        hash_text(msg, 1, of_file);
+        assert_string_equal(of_text + strlen("RIHS01_"), of_file);
+        schema = schema_free(schema);
+        diagnostics_clear(&diagnostics);
+}
+
+#define LINE "================================================================================\n"
+
+/* What stands in shared memory may be anything. */
+static void test_hash_of_text_takes_nothing_for_granted(void **state) {
+        static const char *const broken[] = {
+                "uint8",
+                "uint8 x\nuint8 x\n",
+                "a_msgs/B b\n",
+                "a_msgs/B b\n" LINE "MSG: a_msgs/C\nuint8 x\n",
+                "a_msgs/B b\n" LINE "MSG: a_msgs/B\n" LINE "MSG: a_msgs/B\n",
+                "a_msgs/B b\n" LINE "MSG: a_msgs/B\na_msgs/B b\n",
+                "a_msgs/T t\n",
+                "uint8 x\n" LINE "MSG: \n",
+                "uint8 x\n" LINE "MSG: /\n",
+                "uint8 x\n" LINE "MSG: a_msgs/msg/B\n",
+                "uint8 x\n" LINE "MSG: a_msgs\nuint8 y\n",
+        };
+        static const char good[] = "a_msgs/B b\na_msgs/C c\n" LINE "MSG: a_msgs/B\n" LINE
+                                   "MSG: a_msgs/C\nstring<=3 s\n";
+        char hash[MSG_HASH_BYTES], cut[sizeof(good)];
+        size_t whole = 0;
+
+        for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
+                if (msg_text_hash("a_msgs/msg/T", broken[i], hash) != -EBADMSG) {
+                        fail_msg("taken: %s", broken[i]);
+                }
+        }
+        assert_int_equal(msg_text_hash("a_msgs/T", "uint8 x\n", hash), -EBADMSG);
+        assert_int_equal(msg_text_hash("a_msgs/msg/T", "", hash), 0);
+        assert_int_equal(msg_text_hash("a_msgs/msg/T", good, hash), 0);
+        for (size_t i = 0; i < strlen(good); i++) {
+                memcpy(cut, good, i);
+                cut[i] = '\0';
+                whole += msg_text_hash("a_msgs/msg/T", cut, hash) == 0;
+        }
+        /* No text; all but the last newline; and C without a field, with and without its newline.
+         */
+        assert_int_equal(whole, 4);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_parse_takes_what_ros_takes),
@@ -549,6 +652,9 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_hashes_are_the_published_ones, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_hash_knows_bounds, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_hash_of_own_types_is_that_of_their_files,
+                                                setup, teardown),
+                cmocka_unit_test(test_hash_of_text_takes_nothing_for_granted),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
