@@ -301,6 +301,10 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
                                                  : "csv is of one topic: name it with --topic");
                         return CLI_USAGE;
                 }
+                if (bag.topic && cli->json) {
+                        cli_error(cli, "csv has no JSON");
+                        return CLI_USAGE;
+                }
                 if (!bag_open(&bag)) {
                         return CLI_FAILURE;
                 }
