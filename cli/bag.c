@@ -12,20 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli/cli.h"
+#include "cli/bag.h"
 #include "cli/json.h"
 #include "mcap/reader.h"
 #include "mcap/recover.h"
 
 #define SUFFIX ".mcap"
 #define ACTIVE ".active"
-
-struct bag {
-        struct cli *cli;
-        const char *path;
-        const char *output;
-        int fd;
-};
 
 static bool ends_in(const char *text, const char *ending) {
         size_t length = strlen(text);
@@ -282,10 +275,11 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
         static const struct {
                 const char *name;
                 int (*run)(struct bag *bag);
-        } actions[] = {{"info", bag_info}, {"recover", bag_recover}};
+        } actions[] = {{"info", bag_info}, {"recover", bag_recover}, {"csv", bag_csv}};
         struct bag bag = {.cli = cli};
         const struct cli_option options[] = {
                 {'o', "output", "FILE", "recover: write there", .text = &bag.output},
+                {'t', "topic", "TOPIC", "csv: of this topic", .text = &bag.topic},
                 {0},
         };
         int code;
@@ -302,6 +296,15 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
                         cli_error(cli, "--output is for recover");
                         return CLI_USAGE;
                 }
+                if ((bag.topic != NULL) != (actions[i].run == bag_csv)) {
+                        cli_error(cli, bag.topic ? "--topic is for csv"
+                                                 : "csv is of one topic: name it with --topic");
+                        return CLI_USAGE;
+                }
+                if (bag.topic && cli->json) {
+                        cli_error(cli, "csv has no JSON");
+                        return CLI_USAGE;
+                }
                 if (!bag_open(&bag)) {
                         return CLI_FAILURE;
                 }
@@ -309,24 +312,25 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
                 close(bag.fd);
                 return code;
         }
-        cli_error(cli, "'%s': must be info or recover", argv[0]);
+        cli_error(cli, "'%s': must be info, recover or csv", argv[0]);
         return CLI_USAGE;
 }
 
 const struct cli_verb cli_bag = {
         .name = "bag",
-        .arguments = "info|recover FILE",
+        .arguments = "info|recover|csv FILE",
         .least = 2,
         .most = 2,
         .common = CLI_JSON,
-        .summary = "look into a recording, or save what is whole in it",
+        .summary = "look into a recording, print it, or save what is whole in it",
         .help = "info prints what an MCAP file holds: its time, its topics, their types and how\n"
                 "many messages. recover writes what is whole in a damaged one into a new file,\n"
                 "with an index; the old one stays as it is. Any MCAP file will do, not only those\n"
-                "of slipring record.\n"
+                "of slipring record. csv prints the messages of a topic, a line each.\n"
                 "\n"
                 "  slipring bag info drive.mcap\n"
                 "  slipring bag recover drive.mcap             into drive_recovered.mcap\n"
-                "  slipring bag recover drive.mcap.active      into drive.mcap\n",
+                "  slipring bag recover drive.mcap.active      into drive.mcap\n"
+                "  slipring bag csv drive.mcap -t imu/front >imu.csv\n",
         .run = bag_run,
 };
