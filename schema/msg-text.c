@@ -15,8 +15,7 @@
 #include "schema/util.h"
 
 #define SEPARATOR                                                                                  \
-        "\n================================================================================\nMSG:" \
-        " "
+        "\n================================================================================\n"
 
 /* The full name of a message that a text calls "package/Name". Returns NULL with *ret_r set. */
 static const char *name_full(struct arena *arena, const char *text, size_t length, int *ret_r) {
@@ -36,7 +35,7 @@ static const char *name_full(struct arena *arena, const char *text, size_t lengt
 /* Takes the messages of a text apart, the type itself first. */
 static int messages_add(struct msg_store *store, const char *name, const char *text) {
         for (;;) {
-                const char *end = strstr(text, SEPARATOR);
+                const char *end = strstr(text, SEPARATOR "MSG: ");
                 int r;
 
                 r = msg_store_add(store, name, text,
@@ -44,7 +43,7 @@ static int messages_add(struct msg_store *store, const char *name, const char *t
                 if (r < 0 || !end) {
                         return r;
                 }
-                end += strlen(SEPARATOR);
+                end += strlen(SEPARATOR "MSG: ");
                 /* Of an empty message the end of this line is where the next separator begins. */
                 text = end + strcspn(end, "\n");
                 name = name_full(store->arena, end, (size_t) (text - end), &r);
