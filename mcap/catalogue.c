@@ -140,7 +140,8 @@ int mcap_catalogue_schema(struct mcap_catalogue *catalogue, const void *content,
         }
         old = mcap_schema_find(catalogue, schema.id);
         if (old) {
-                r = old->content_bytes == bytes && memcmp(old->content, schema.content, bytes) == 0
+                r = old->content_bytes == bytes &&
+                                    (bytes == 0 || memcmp(old->content, schema.content, bytes) == 0)
                             ? 0
                             : -EEXIST;
                 schema_free(&schema);

@@ -185,7 +185,10 @@ size_t mcap_unpack_prefix(struct mcap_codec *codec,
         case MCAP_COMPRESSION_LZ4:
                 return unpack_lz4(codec, packed, packed_bytes, data, room, &whole);
         default:
-                memcpy(data, packed, bytes);
+                /* Of a chunk that was cut before its first byte there is no buffer either. */
+                if (bytes > 0) {
+                        memcpy(data, packed, bytes);
+                }
                 return bytes;
         }
 }
@@ -210,7 +213,9 @@ int mcap_unpack(struct mcap_codec *codec,
                 if (bytes != packed_bytes) {
                         return -EBADMSG;
                 }
-                memcpy(data, packed, bytes);
+                if (bytes > 0) {
+                        memcpy(data, packed, bytes);
+                }
                 return 0;
         }
 }

@@ -50,7 +50,9 @@ take_message(struct recover *recover, struct mcap_cursor content, struct mcap_er
         if (r < 0) {
                 return r;
         }
-        memcpy(data, parts.data.data, parts.data.bytes);
+        if (parts.data.bytes > 0) {
+                memcpy(data, parts.data.data, parts.data.bytes);
+        }
         r = mcap_writer_commit(recover->writer, parts.sequence, parts.log_time_ns,
                                parts.publish_time_ns, parts.data.bytes, reterr);
         return r < 0 ? r : 1;
