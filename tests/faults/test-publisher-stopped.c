@@ -63,6 +63,7 @@ struct shared {
         _Atomic uint64_t sequence; /* of the last sample before the call that is stopped */
         _Atomic uint64_t taken_ns; /* when the one that stood by took over */
         _Atomic uint64_t last;     /* witnesses end with this sample */
+        _Atomic unsigned watching; /* witnesses that have opened the topic */
         struct witness witnesses[WITNESSES];
 };
 
@@ -207,6 +208,7 @@ static int witness_run(void *argument) {
                                              slipring_waitset_add(waitset, subscriber) < 0)) {
                 return 1;
         }
+        atomic_fetch_add(&role->shared->watching, 1);
         while (atomic_load(&witness->sequence) < atomic_load(&role->shared->last)) {
                 if (waitset) {
                         event.fd = slipring_waitset_fd(waitset);
@@ -465,6 +467,10 @@ static void scene_open(struct scene *scene, enum manner manner) {
         }
         for (i = 0; i < 3; i++) {
                 scene->subscribers[i] = subscriber_open("imu", SLIPRING_START_OLDEST);
+        }
+        /* Who came later would not count what the ring had lapped by then. */
+        while (atomic_load(&scene->shared->watching) < WITNESSES) {
+                (void) usleep(50);
         }
         scene->publisher = process_start(publisher_run, scene);
         while (claim_holder(scene->entry.claim_id) != scene->publisher) {
