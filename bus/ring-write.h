@@ -12,7 +12,7 @@
  * before it, and the fence at the end for every store after it. So all that nobody else sees is
  * stored before the clock is read, and behind it there is no more than the message needs: as
  * functions of their own, with the writer's own words stored at the end, this took 1.24 times as
- * long as the bare floor, and now 1.08.
+ * long as the bare floor, and now 1.09.
  */
 
 /* What is paid for only where somebody has asked for it, or sleeps, is not in the way of the rest.
