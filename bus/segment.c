@@ -144,6 +144,46 @@ static int huge_flags(uint64_t page_bytes) {
         return page_bytes ? SHM_HUGETLB | (int) (size << SHM_HUGE_SHIFT) : 0;
 }
 
+/* What shmget(2) promised of the pool, a control group or the nodes of a cpuset may still refuse,
+ * with SIGBUS to whoever touches it first. Asked here, it is an error like others; kernels before
+ * 5.14 cannot be asked. */
+static int huge_fill(const struct segment *segment, const struct segment_expect *expect) {
+        if (!expect->page_bytes || probe_disabled("populate") ||
+            madvise(segment->address, layout_align(expect->bytes, expect->page_bytes),
+                    MADV_POPULATE_WRITE) == 0 ||
+            errno == EINVAL) {
+                return 0;
+        }
+        return -errno;
+}
+
+static int
+huge_fill_failed(const struct segment_expect *expect, int code, struct slipring_error *reterr) {
+        return error_set(
+                reterr, -ENOMEM,
+                "%s: its %llu huge pages of %llu KiB cannot be filled (%s): raise the control "
+                "group's limit (hugetlb.*.max), or give its cpuset the nodes that have them",
+                expect->what, (unsigned long long) pages_count(expect->page_bytes, expect->bytes),
+                (unsigned long long) expect->page_bytes / 1024, strerror(-code));
+}
+
+static int segment_set_up(struct segment *ret_segment,
+                          int id,
+                          const struct segment_expect *expect,
+                          struct slipring_error *reterr) {
+        int r = segment_map(ret_segment, id, expect, true);
+
+        if (r == 0) {
+                r = access_set(id, expect);
+        }
+        if (r < 0) {
+                return error_set(reterr, r, "%s: cannot set up a new segment (%s)", expect->what,
+                                 strerror(-r));
+        }
+        r = huge_fill(ret_segment, expect);
+        return r < 0 ? huge_fill_failed(expect, r, reterr) : 0;
+}
+
 int segment_create(struct segment *ret_segment,
                    const struct segment_expect *expect,
                    struct slipring_error *reterr) {
@@ -158,17 +198,12 @@ int segment_create(struct segment *ret_segment,
         if (id < 0) {
                 return create_failed(expect, -errno, reterr);
         }
-        r = segment_map(ret_segment, id, expect, true);
-        if (r == 0) {
-                r = access_set(id, expect);
-        }
+        r = segment_set_up(ret_segment, id, expect, reterr);
         if (r < 0) {
                 segment_detach(ret_segment);
                 (void) shmctl(id, IPC_RMID, NULL);
-                return error_set(reterr, r, "%s: cannot set up a new segment (%s)", expect->what,
-                                 strerror(-r));
         }
-        return 0;
+        return r;
 }
 
 static int differs(const struct segment_expect *expect,

@@ -278,7 +278,7 @@ void limits_warn_pages(const struct log *log,
                        size_t count,
                        uint64_t need,
                        const struct pages *pages) {
-        char others[48] = " has", remedy[256];
+        char others[48] = " has", remedy[320];
 
         if (count > 1) {
                 (void) snprintf(others, sizeof(others), " and %zu more have", count - 1);
@@ -289,7 +289,8 @@ void limits_warn_pages(const struct log *log,
                 (void) snprintf(remedy, sizeof(remedy),
                                 "%llu are free now: 'slipring down' and another start take them, "
                                 "if slipringd has CAP_IPC_LOCK or a group named in "
-                                "vm.hugetlb_shm_group",
+                                "vm.hugetlb_shm_group, and no control group's limit "
+                                "(hugetlb.*.max) is in the way",
                                 (unsigned long long) pages->available);
         } else {
                 (void) snprintf(remedy, sizeof(remedy),

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -161,6 +162,70 @@ static void pool_give_back(int id) {
         assert_int_equal(shmctl(id, IPC_RMID, NULL), 0);
 }
 
+/* --- a control group with a limit of its own --- */
+
+#define CGROUP_LIMIT "hugetlb.2MB.max"
+
+static char cgroup_root[128], cgroup[160];
+
+/* Version 2 of control groups, with its controller of huge pages. */
+static bool cgroup_find(void) {
+        FILE *file = fopen("/proc/self/mounts", "re");
+        char line[512], path[128], type[32], controllers[256] = "";
+        bool found = false;
+
+        assert_non_null(file);
+        while (!found && fgets(line, sizeof(line), file)) {
+                found = sscanf(line, "%*s %127s %31s", path, type) == 2 &&
+                        strcmp(type, "cgroup2") == 0;
+        }
+        (void) fclose(file);
+        if (!found) {
+                return false;
+        }
+        (void) snprintf(cgroup_root, sizeof(cgroup_root), "%s", path);
+        (void) snprintf(line, sizeof(line), "%s/cgroup.controllers", path);
+        file = fopen(line, "re");
+        found = file && fgets(controllers, sizeof(controllers), file) &&
+                strstr(controllers, "hugetlb");
+        if (file) {
+                (void) fclose(file);
+        }
+        return found;
+}
+
+static bool try_write(const char *directory, const char *name, const char *text) {
+        char path[256];
+        ssize_t written;
+        int fd;
+
+        (void) snprintf(path, sizeof(path), "%s/%s", directory, name);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        if (fd < 0) {
+                return false;
+        }
+        written = write(fd, text, strlen(text));
+        (void) close(fd);
+        return written == (ssize_t) strlen(text);
+}
+
+static bool cgroup_make(void) {
+        if (!cgroup_find() || !try_write(cgroup_root, "cgroup.subtree_control", "+hugetlb")) {
+                return false;
+        }
+        (void) snprintf(cgroup, sizeof(cgroup), "%s/slipring-test-%d", cgroup_root, (int) getpid());
+        return mkdir(cgroup, 0755) == 0;
+}
+
+/* Also after a test that failed. */
+static void cgroup_remove(void) {
+        if (cgroup[0]) {
+                (void) rmdir(cgroup);
+                (void) try_write(cgroup_root, "cgroup.subtree_control", "-hugetlb");
+                cgroup[0] = '\0';
+        }
+}
+
 /* --- a bus --- */
 
 static int setup(void **state) {
@@ -170,6 +235,7 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
         daemon_teardown(&bus);
+        cgroup_remove();
         assert_pool_whole();
         return 0;
 }
@@ -412,6 +478,46 @@ static void test_who_needs_them_comes_first(void **state) {
         pool_give_back(others);
 }
 
+static void join_cgroup(void *argument) {
+        if (!try_write(cgroup, "cgroup.procs", "0")) {
+                _exit(99);
+        }
+}
+
+/* One huge page, of the two that the topic takes; the pool has more. Without the kernel's help the
+ * second would be SIGBUS. */
+static void test_a_control_group_limits_them(void **state) {
+        size_t objects = ipc_objects();
+
+        if (!cgroup_make()) {
+                skip();
+        }
+        assert_true(try_write(cgroup, CGROUP_LIMIT, "2097152"));
+        bus.prepare = join_cgroup;
+
+        schema("yes");
+        daemon_spawn(&bus, NULL);
+        assert_int_equal(daemon_wait(&bus), 1);
+        daemon_expect(&bus, "topic 'image': its 2 huge pages of 2048 KiB cannot be filled (Bad "
+                            "address): raise the control group's limit (hugetlb.*.max)");
+        assert_int_equal(ipc_objects(), objects);
+        assert_pool_whole();
+
+        schema("try");
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_entry(&bus, "image").page_bytes, 0);
+        bus.read_bytes = 0;
+        daemon_expect(&bus, "and no control group's limit (hugetlb.*.max) is in the way");
+        daemon_expect(&bus, "serving");
+        assert_pool_whole();
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+
+        assert_true(try_write(cgroup, CGROUP_LIMIT, "max"));
+        daemon_start(&bus, NULL);
+        assert_int_equal(daemon_entry(&bus, "image").page_bytes, before.bytes);
+        assert_int_equal(daemon_stop(&bus, SIGTERM), 0);
+}
+
 /* --- a user who is not root --- */
 
 static void as_manager(void *argument) {
@@ -520,6 +626,7 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_tries_and_says_what_is_missing, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_who_needs_them_comes_first, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_a_control_group_limits_them, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_who_may_not_have_them_is_told_how_to, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_tries_transparent_ones_where_the_pool_has_none,
