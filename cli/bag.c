@@ -16,6 +16,7 @@
 #include "cli/json.h"
 #include "mcap/reader.h"
 #include "mcap/recover.h"
+#include "schema/msg.h"
 
 #define SUFFIX ".mcap"
 #define ACTIVE ".active"
@@ -44,6 +45,19 @@ static void print_tame(const char *before, const char *text) {
         for (; *text; text++) {
                 putchar((unsigned char) *text < ' ' || *text == 0x7f ? '?' : *text);
         }
+}
+
+/* The RIHS01 hash of a channel's type; false: the file does not say it, or not as one. */
+static bool type_hash(const struct mcap_channel *channel, char ret_hash[MSG_HASH_BYTES]) {
+        struct mcap_text value;
+
+        if (!mcap_channel_metadata(channel, "topic_type_hash", &value) ||
+            value.bytes >= MSG_HASH_BYTES) {
+                return false;
+        }
+        memcpy(ret_hash, value.data, value.bytes);
+        ret_hash[value.bytes] = 0;
+        return strlen(ret_hash) == value.bytes;
 }
 
 /* As `ros2 bag info` has it: "Nov 29 2026 10:20:10.123456789 (1795947610.123456789)". */
@@ -87,7 +101,7 @@ static void print_chunks(const struct mcap_summary *summary) {
 
 static void print_info(const struct bag *bag, const struct mcap_summary *summary) {
         const char *label = "Topic information:";
-        char size[32];
+        char size[32], hash[MSG_HASH_BYTES];
 
         printf("%-19s%s\n", "Files:", bag->path);
         printf("%-19s%s\n", "Bag size:", cli_size(size, summary->file_bytes));
@@ -109,6 +123,9 @@ static void print_info(const struct bag *bag, const struct mcap_summary *summary
                 print_tame(" | Type: ", type_of(summary, channel));
                 printf(" | Count: %" PRIu64, channel->message_count);
                 print_tame(" | Serialization Format: ", channel->encoding);
+                if (type_hash(channel, hash)) {
+                        print_tame(" | Type hash: ", hash);
+                }
                 puts("");
                 label = "";
         }
@@ -116,6 +133,7 @@ static void print_info(const struct bag *bag, const struct mcap_summary *summary
 
 static void json_info(const struct bag *bag, const struct mcap_summary *summary) {
         struct json json = {.out = stdout};
+        char hash[MSG_HASH_BYTES];
 
         json_open(&json, NULL, '{');
         json_text(&json, "file", bag->path);
@@ -135,6 +153,7 @@ static void json_info(const struct bag *bag, const struct mcap_summary *summary)
                 json_text(&json, "name", channel->topic);
                 json_text(&json, "type", type_of(summary, channel));
                 json_text(&json, "encoding", channel->encoding);
+                json_text(&json, "type_hash", type_hash(channel, hash) ? hash : NULL);
                 json_unsigned(&json, "messages", channel->message_count);
                 json_close(&json);
         }

@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/table.h"
+#include "schema/msg.h"
 #include "schema/value.h"
 
 #include "subscribers/record/record.h"
@@ -35,6 +36,8 @@ struct record {
         regex_t matches, excludes; /* if the expression is not NULL */
         char bus[160];
         char *name;
+        char hash[MSG_HASH_BYTES];
+        const char *pairs[3];
         bool line; /* standard error has a progress line */
 };
 
@@ -49,6 +52,18 @@ static bool wanted(void *userdata, const char *topic) {
                 any = regexec(&record->matches, topic, 0, NULL, 0) == 0;
         }
         return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
+}
+
+/* As rosbag2 has it. A file without it is less informative, not less whole. */
+static const char *const *describe(void *userdata, const struct slipring_type *type) {
+        struct record *record = userdata;
+
+        if (msg_text_hash(type->name, type->text, record->hash) < 0) {
+                return NULL;
+        }
+        record->pairs[0] = "topic_type_hash";
+        record->pairs[1] = record->hash;
+        return record->pairs;
 }
 
 /*
@@ -315,6 +330,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
         struct record record = {.cli = cli, .compression = "zstd"};
         struct record_options run = {
                 .wanted = wanted,
+                .describe = describe,
                 .stopped = live_stopped,
                 .note = on_note,
                 .progress = on_progress,
