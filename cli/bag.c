@@ -99,9 +99,95 @@ static void print_chunks(const struct mcap_summary *summary) {
         puts("");
 }
 
-static void print_info(const struct bag *bag, const struct mcap_summary *summary) {
+/* What a recorder missed of each topic, as its file says. */
+struct losses {
+        bool known;
+        uint64_t total;
+        struct loss {
+                struct mcap_text topic; /* a copy */
+                uint64_t samples;
+                bool shown;
+        } * list;
+        size_t count;
+};
+
+static void losses_free(struct losses *losses) {
+        for (size_t i = 0; i < losses->count; i++) {
+                free((void *) losses->list[i].topic.data);
+        }
+        free(losses->list);
+}
+
+/* "missed.TOPIC" and a number; false: no memory. */
+static bool losses_take(struct losses *losses, struct mcap_text key, struct mcap_text value) {
+        static const char prefix[] = "missed.";
+        const size_t before = strlen(prefix);
+        struct loss *larger;
+        uint8_t *name;
+        uint64_t samples = 0;
+
+        if (key.bytes <= before || memcmp(key.data, prefix, before) != 0 || value.bytes == 0 ||
+            value.bytes > 18) {
+                return true;
+        }
+        for (size_t i = 0; i < value.bytes; i++) {
+                if (value.data[i] < '0' || value.data[i] > '9') {
+                        return true;
+                }
+                samples = 10 * samples + value.data[i] - '0';
+        }
+        larger = reallocarray(losses->list, losses->count + 1, sizeof(*larger));
+        losses->list = larger ? larger : losses->list;
+        name = malloc(key.bytes);
+        if (!larger || !name) {
+                free(name);
+                return false;
+        }
+        memcpy(name, key.data + before, key.bytes - before);
+        larger[losses->count++] = (struct loss){
+                .topic = {.data = name, .bytes = key.bytes - before}, .samples = samples};
+        losses->known = true;
+        losses->total += samples;
+        return true;
+}
+
+/* 0 or a negative errno. */
+static int
+losses_read(struct losses *losses, struct mcap_reader *reader, struct mcap_error *reterr) {
+        struct mcap_text key, value;
+        struct mcap_metadata list;
+        int r = 0;
+
+        for (uint64_t i = 0; (r = mcap_reader_metadata(reader, i, &list, reterr)) == 1; i++) {
+                while (mcap_text_is(list.name, "slipring") &&
+                       mcap_get_pair(&list.pairs, &key, &value)) {
+                        if (!losses_take(losses, key, value)) {
+                                return mcap_error_set(reterr, -ENOMEM, "out of memory");
+                        }
+                }
+        }
+        return r;
+}
+
+/* Of a topic's first channel, which stands for the others, too; false: nothing is said of it. */
+static bool losses_of(struct losses *losses, const char *topic, uint64_t *ret_samples) {
+        for (size_t i = 0; i < losses->count; i++) {
+                struct loss *loss = &losses->list[i];
+
+                if (!loss->shown && mcap_text_is(loss->topic, topic)) {
+                        loss->shown = true;
+                        *ret_samples = loss->samples;
+                        return true;
+                }
+        }
+        return false;
+}
+
+static void
+print_info(const struct bag *bag, const struct mcap_summary *summary, struct losses *losses) {
         const char *label = "Topic information:";
         char size[32], hash[MSG_HASH_BYTES];
+        uint64_t missed;
 
         printf("%-19s%s\n", "Files:", bag->path);
         printf("%-19s%s\n", "Bag size:", cli_size(size, summary->file_bytes));
@@ -114,6 +200,9 @@ static void print_info(const struct bag *bag, const struct mcap_summary *summary
                 print_time("End:", summary->end_ns);
         }
         printf("%-19s%" PRIu64 "\n", "Messages:", summary->message_count);
+        if (losses->known) {
+                printf("%-19s%" PRIu64 "\n", "Missed:", losses->total);
+        }
         print_chunks(summary);
         for (size_t i = 0; i < summary->catalogue.channel_count; i++) {
                 const struct mcap_channel *channel = &summary->catalogue.channels[i];
@@ -123,6 +212,9 @@ static void print_info(const struct bag *bag, const struct mcap_summary *summary
                 print_tame(" | Type: ", type_of(summary, channel));
                 printf(" | Count: %" PRIu64, channel->message_count);
                 print_tame(" | Serialization Format: ", channel->encoding);
+                if (losses_of(losses, channel->topic, &missed)) {
+                        printf(" | Missed: %" PRIu64, missed);
+                }
                 if (type_hash(channel, hash)) {
                         print_tame(" | Type hash: ", hash);
                 }
@@ -131,9 +223,20 @@ static void print_info(const struct bag *bag, const struct mcap_summary *summary
         }
 }
 
-static void json_info(const struct bag *bag, const struct mcap_summary *summary) {
+static void json_missed(struct json *json, bool known, uint64_t samples) {
+        if (known) {
+                json_unsigned(json, "missed", samples);
+        } else {
+                json_null(json, "missed");
+        }
+}
+
+static void
+json_info(const struct bag *bag, const struct mcap_summary *summary, struct losses *losses) {
         struct json json = {.out = stdout};
         char hash[MSG_HASH_BYTES];
+        uint64_t missed = 0;
+        bool known;
 
         json_open(&json, NULL, '{');
         json_text(&json, "file", bag->path);
@@ -142,6 +245,7 @@ static void json_info(const struct bag *bag, const struct mcap_summary *summary)
         json_bool(&json, "indexed", summary->indexed);
         json_text(&json, "damage", summary->damage.code ? summary->damage.text : NULL);
         json_unsigned(&json, "messages", summary->message_count);
+        json_missed(&json, losses->known, losses->total);
         json_unsigned(&json, "start_ns", summary->start_ns);
         json_unsigned(&json, "end_ns", summary->end_ns);
         json_unsigned(&json, "chunks", summary->chunk_count);
@@ -155,6 +259,8 @@ static void json_info(const struct bag *bag, const struct mcap_summary *summary)
                 json_text(&json, "encoding", channel->encoding);
                 json_text(&json, "type_hash", type_hash(channel, hash) ? hash : NULL);
                 json_unsigned(&json, "messages", channel->message_count);
+                known = losses_of(losses, channel->topic, &missed);
+                json_missed(&json, known, missed);
                 json_close(&json);
         }
         json_close(&json);
@@ -165,23 +271,26 @@ static int bag_info(struct bag *bag) {
         const struct mcap_summary *summary;
         struct mcap_error error = {0};
         struct mcap_reader *reader;
-        int code = CLI_OK;
+        struct losses losses = {0};
+        int code = CLI_OK, r;
 
         if (mcap_reader_open(&reader, bag->fd, bag->path, 0, &error) < 0) {
                 cli_error(bag->cli, "%s", error.text);
                 return CLI_FAILURE;
         }
         summary = mcap_reader_summary(reader);
+        r = losses_read(&losses, reader, &error);
         if (bag->cli->json) {
-                json_info(bag, summary);
+                json_info(bag, summary, &losses);
         } else {
-                print_info(bag, summary);
+                print_info(bag, summary, &losses);
         }
-        if (summary->damage.code) {
+        if (r < 0 || summary->damage.code) {
                 fflush(stdout);
-                cli_error(bag->cli, "%s", summary->damage.text);
+                cli_error(bag->cli, "%s", summary->damage.code ? summary->damage.text : error.text);
                 code = CLI_FAILURE;
         }
+        losses_free(&losses);
         mcap_reader_close(reader);
         return code;
 }

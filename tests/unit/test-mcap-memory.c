@@ -119,6 +119,7 @@ static int write_file(int fd, unsigned *ret_committed) {
 }
 
 static int read_file(int fd, unsigned *ret_count) {
+        struct mcap_metadata list;
         struct mcap_message message;
         struct mcap_reader *reader;
         struct mcap_error error;
@@ -128,6 +129,11 @@ static int read_file(int fd, unsigned *ret_count) {
         r = mcap_reader_open(&reader, fd, "memory.mcap", 0, &error);
         if (r < 0) {
                 assert_non_null(strstr(error.text, "memory"));
+                return r;
+        }
+        r = mcap_reader_metadata(reader, 0, &list, &error);
+        if (r < 0) {
+                mcap_reader_close(reader);
                 return r;
         }
         while ((r = mcap_reader_next(reader, &message, &error)) == 1) {

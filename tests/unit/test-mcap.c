@@ -1183,8 +1183,56 @@ static void write_small(int fd, enum mcap_compression compression) {
         assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
 }
 
+/* The lists of a file as "NAME: KEY=VALUE KEY=VALUE; NAME: ...", or the error of the first bad one.
+ */
+static int
+lists_text(struct mcap_reader *reader, char *text, size_t room, struct mcap_error *error) {
+        struct mcap_text key, value;
+        struct mcap_metadata list;
+        size_t at = 0;
+        uint64_t i;
+        int r = 0;
+
+        *text = 0;
+        for (i = 0; (r = mcap_reader_metadata(reader, i, &list, error)) == 1; i++) {
+                at += (size_t) snprintf(text + at, room - at, "%.*s:", (int) list.name.bytes,
+                                        (const char *) list.name.data);
+                while (mcap_get_pair(&list.pairs, &key, &value)) {
+                        at += (size_t) snprintf(text + at, room - at, " %.*s=%.*s", (int) key.bytes,
+                                                (const char *) key.data, (int) value.bytes,
+                                                (const char *) value.data);
+                }
+                at += (size_t) snprintf(text + at, room - at, ";");
+                assert_true(at < room);
+        }
+        return r;
+}
+
+/* No checksum covers a list: it is the one that was written but for one byte, or an error that says
+ * where. */
+static void check_lists(struct mcap_reader *reader, bool flipped) {
+        static const char wanted[] = "bus: name=rover;";
+        struct mcap_error error;
+        char text[256];
+        size_t i, other = 0;
+        int r = lists_text(reader, text, sizeof(text), &error);
+
+        if (r < 0) {
+                assert_int_equal(r, error.code);
+                assert_int_equal(strncmp(error.text, "test.mcap: offset 0x", 20), 0);
+                return;
+        }
+        if (*text) {
+                assert_int_equal(strlen(text), strlen(wanted));
+                for (i = 0; i < strlen(wanted); i++) {
+                        other += text[i] != wanted[i];
+                }
+                assert_true(other <= flipped);
+        }
+}
+
 /* Reads all there is: a subsequence of what was written, a prefix unless @gaps. How many. */
-static size_t read_small(int fd, bool gaps, bool *ret_flawless) {
+static size_t read_small(int fd, bool gaps, bool flipped, bool *ret_flawless) {
         const struct mcap_summary *summary;
         struct mcap_message message;
         struct mcap_reader *reader;
@@ -1200,6 +1248,7 @@ static size_t read_small(int fd, bool gaps, bool *ret_flawless) {
                 return 0;
         }
         summary = mcap_reader_summary(reader);
+        check_lists(reader, flipped);
         while ((r = mcap_reader_next(reader, &message, &error)) == 1) {
                 while (gaps && at < SMALL && small[at].log_time_ns != message.log_time_ns) {
                         at++;
@@ -1220,6 +1269,53 @@ static size_t read_small(int fd, bool gaps, bool *ret_flawless) {
         return count;
 }
 
+static void lists_are(int fd, const char *wanted) {
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        char text[1024];
+
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_int_equal(lists_text(reader, text, sizeof(text), &error), 0);
+        assert_string_equal(text, wanted);
+        mcap_reader_close(reader);
+}
+
+/* Lists of names and values are read in their order, with the index and without it, of a file that
+ * ends early as far as it goes, and of the file that was recovered from it. */
+static void test_metadata(void **state) {
+        static const char both[] = "bus: name=rover owner=;missed: imu=3;";
+        struct mcap_recovery recovery;
+        struct mcap_writer *writer;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make(), to = file_make();
+
+        writer = writer_make(fd, NULL, 2);
+        assert_int_equal(mcap_writer_metadata(writer, "bus",
+                                              (const char *[]){"name", "rover", "owner", "", NULL}),
+                         0);
+        assert_int_equal(put(writer, &small[0], &error), 0);
+        assert_int_equal(mcap_writer_flush(writer, &error), 0);
+        assert_int_equal(mcap_writer_metadata(writer, "missed", (const char *[]){"imu", "3", NULL}),
+                         0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        lists_are(fd, both);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_int_equal(mcap_reader_summary(reader)->metadata_count, 2);
+        mcap_reader_close(reader);
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+        lists_are(to, both);
+        /* Without its end. */
+        assert_int_equal(ftruncate(fd, file_bytes(fd) - 1), 0);
+        lists_are(fd, both);
+        assert_int_equal(ftruncate(fd, 0), 0);
+        writer = writer_make(fd, NULL, 0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        lists_are(fd, "");
+        (void) close(to);
+        (void) close(fd);
+}
+
 static void recover_small(int fd, struct mcap_recovery *recovery) {
         struct mcap_error error;
         bool flawless;
@@ -1228,7 +1324,7 @@ static void recover_small(int fd, struct mcap_recovery *recovery) {
 
         assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 1 << 20, recovery, &error),
                          0);
-        count = read_small(to, true, &flawless);
+        count = read_small(to, true, true, &flawless);
         assert_true(flawless);
         assert_int_equal(count, recovery->messages);
         (void) close(to);
@@ -1244,13 +1340,13 @@ static void flip_each_byte(enum mcap_compression compression) {
 
         write_small(fd, compression);
         data = file_read(fd, &bytes);
-        assert_int_equal(read_small(fd, false, &flawless), SMALL);
+        assert_int_equal(read_small(fd, false, false, &flawless), SMALL);
         assert_true(flawless);
         for (at = 0; at < bytes; at++) {
                 for (i = 0; i < sizeof(flips); i++) {
                         data[at] ^= flips[i];
                         file_write(fd, data, bytes);
-                        count = read_small(fd, false, &flawless);
+                        count = read_small(fd, false, true, &flawless);
                         /* Without a word everything has to be there. */
                         if (flawless && count != SMALL) {
                                 fail_msg("byte %zu ^ 0x%02x: %zu messages", at, flips[i], count);
@@ -1299,7 +1395,7 @@ static void cut_everywhere(enum mcap_compression compression) {
         data = file_read(fd, &bytes);
         for (length = 0; length < bytes; length++) {
                 file_write(fd, data, length);
-                count = read_small(fd, false, &flawless);
+                count = read_small(fd, false, false, &flawless);
                 assert_false(flawless);
                 /* More bytes are never fewer messages. */
                 assert_true(count >= most);
@@ -1441,7 +1537,7 @@ static void test_killed_writer(void **state) {
         assert_int_equal(summary->message_count, 4);
         assert_non_null(strstr(summary->damage.text, "was not closed"));
         mcap_reader_close(reader);
-        assert_int_equal(read_small(fd, false, &flawless), 4);
+        assert_int_equal(read_small(fd, false, false, &flawless), 4);
         recover_small(fd, &recovery);
         assert_int_equal(recovery.messages, 4);
         assert_int_equal(recovery.chunks, 2);
@@ -1470,7 +1566,7 @@ static void test_offsets_beyond_32_bits(void **state) {
         assert_int_equal(
                 pwrite(fd, data + begin, bytes - begin, (off_t) (begin + sizeof(head) + hole)),
                 bytes - begin);
-        assert_int_equal(read_small(fd, false, &flawless), SMALL);
+        assert_int_equal(read_small(fd, false, false, &flawless), SMALL);
         /* The index still says where things were. */
         assert_false(flawless);
         recover_small(fd, &recovery);
@@ -1487,6 +1583,7 @@ int main(void) {
                 cmocka_unit_test(test_selection_by_topic_and_time),
                 cmocka_unit_test(test_thousands_of_channels),
                 cmocka_unit_test(test_empty_file),
+                cmocka_unit_test(test_metadata),
                 cmocka_unit_test(test_bytes_of_a_file),
                 cmocka_unit_test(test_channels_that_come_later),
                 cmocka_unit_test(test_writer_refuses),
