@@ -3,20 +3,27 @@
  */
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/json.h"
+#include "cli/keys.h"
 #include "cli/live.h"
 
 #include "publishers/play/play.h"
+
+#define RATE_MIN 0.001
+#define RATE_MAX 1e6
 
 struct play {
         struct cli *cli;
         const char *topics; /* separated by commas; NULL: all */
         const char *remap;  /* OLD:=NEW, separated by commas */
         double rate, offset;
-        bool loop;
+        bool loop, paused;
+        bool line; /* standard error has a line that is not ended */
         char renamed[256];
 };
 
@@ -70,9 +77,50 @@ static const char *renamed(void *userdata, const char *topic) {
         return topic;
 }
 
-static void on_note(void *userdata, const char *text) {
-        const struct play *play = userdata;
+/* The line that keys change. */
+static void line_print(struct play *play, const struct play_wish *wish) {
+        fprintf(stderr, "\r\033[K%s at %.4g times the speed", wish->paused ? "paused" : "playing",
+                wish->rate);
+        fflush(stderr);
+        play->line = true;
+}
 
+static void line_end(struct play *play) {
+        if (play->line) {
+                fputs("\r\n", stderr);
+                play->line = false;
+        }
+}
+
+static void ask(void *userdata, struct play_wish *wish) {
+        struct play *play = userdata;
+        int key;
+
+        while ((key = keys_read()) != KEYS_NONE) {
+                switch (key) {
+                case ' ':
+                        wish->paused = !wish->paused;
+                        break;
+                case KEYS_RIGHT:
+                        wish->steps += wish->paused;
+                        continue;
+                case KEYS_UP:
+                        wish->rate = fmin(wish->rate * 1.1, RATE_MAX);
+                        break;
+                case KEYS_DOWN:
+                        wish->rate = fmax(wish->rate * 0.9, RATE_MIN);
+                        break;
+                default:
+                        continue;
+                }
+                line_print(play, wish);
+        }
+}
+
+static void on_note(void *userdata, const char *text) {
+        struct play *play = userdata;
+
+        line_end(play);
         cli_error(play->cli, "%s", text);
 }
 
@@ -88,8 +136,13 @@ static bool check(const struct play *play) {
                         return false;
                 }
         }
-        if (play->rate < 0.001 || play->rate > 1e6) {
+        if (play->rate < RATE_MIN || play->rate > RATE_MAX) {
                 cli_error(play->cli, "--rate %g: must be from 0.001 to 1000000", play->rate);
+                return false;
+        }
+        if (play->paused && !isatty(STDIN_FILENO)) {
+                cli_error(play->cli, "--start-paused: standard input is no terminal, so no key "
+                                     "could end the pause");
                 return false;
         }
         if (play->offset > 1e9) {
@@ -121,6 +174,14 @@ static void print_counts(const struct play *play, const struct play_counts *coun
         }
 }
 
+static void begin_keys(const struct play *play) {
+        keys_guard();
+        keys_take();
+        cli_error(play->cli,
+                  "SPACE pauses and goes on, RIGHT plays the next message in a pause, UP "
+                  "and DOWN change the rate by 10 %%");
+}
+
 static int play_verb(struct cli *cli, int argc, char **argv) {
         struct play play = {.cli = cli, .rate = 1};
         struct slipring_error error = {0};
@@ -129,6 +190,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                 {'r', "rate", "FACTOR", "times as fast as recorded (default 1)",
                  .real = &play.rate},
                 {'l', "loop", NULL, "begin again at the end", .flag = &play.loop},
+                {'p', "start-paused", NULL, "begin with a pause", .flag = &play.paused},
                 {0, "start-offset", "S", "begin so many seconds after the first message",
                  .real = &play.offset},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
@@ -157,13 +219,20 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                         .wanted = wanted,
                         .rename = renamed,
                         .strict = play.topics != NULL,
+                        .paused = play.paused,
+                        .ask = isatty(STDIN_FILENO) ? ask : NULL,
                         .stopped = live_stopped,
                         .note = on_note,
                         .userdata = &play,
                 };
 
                 live_start();
+                if (run.ask) {
+                        begin_keys(&play);
+                }
                 r = play_run(&run, &counts, &error) < 0 ? CLI_FAILURE : CLI_OK;
+                keys_give_back();
+                line_end(&play);
                 if (counts.passes > 0) {
                         print_counts(&play, &counts);
                         live_flush();
@@ -188,6 +257,9 @@ const struct cli_verb cli_play = {
                 "bus, to the letter; else it says in which line they differ, and plays nothing.\n"
                 "Topics that are not on the bus are left out, unless --topics names them. A topic\n"
                 "that another process publishes to is not played beside it.\n"
+                "\n"
+                "On a terminal SPACE pauses and goes on, RIGHT plays the next message in a\n"
+                "pause, and UP and DOWN change the rate by 10 %.\n"
                 "\n"
                 "  slipring play drive.mcap\n"
                 "  slipring play drive.mcap -r 10 --loop --topics imu,gps\n"

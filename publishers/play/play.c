@@ -19,7 +19,9 @@
 #include "mcap/reader.h"
 #include "publishers/play/play.h"
 
-#define SLEEP_MAX_NS UINT64_C(100000000)
+/* Somebody presses keys. */
+#define SLEEP_MAX_NS UINT64_C(50000000)
+#define ASK_NS UINT64_C(20000000)
 #define ENCAPSULATION_BYTES 4u
 
 /* A topic of the bus, which may be several channels of the file. */
@@ -36,6 +38,15 @@ struct part {
         bool plays;
 };
 
+/* Where the time of the file is, from the first message that is played: at @at_ns when the clock
+ * was at @since_ns, and at @rate from there; or standing there. */
+struct playhead {
+        uint64_t at_ns;
+        uint64_t since_ns;
+        double rate;
+        bool paused;
+};
+
 struct player {
         const struct play_options *options;
         struct play_counts *counts;
@@ -46,6 +57,11 @@ struct player {
         struct voice *voices;
         size_t voice_count;
         bool told; /* of a message that was refused */
+        struct playhead head;
+        struct play_wish wish;
+        uint64_t stepped; /* of the steps that were wished */
+        uint64_t asked_ns;
+        uint64_t due_ns; /* when the last message was */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -287,22 +303,72 @@ publish(struct player *player, const struct mcap_message *message, struct slipri
         return 0;
 }
 
+/*
+ * Time
+ */
+
+static void ask(struct player *player, uint64_t now) {
+        struct playhead *head = &player->head;
+        struct play_wish *wish = &player->wish;
+
+        if (!player->options->ask || now - player->asked_ns < ASK_NS) {
+                return;
+        }
+        player->asked_ns = now;
+        player->options->ask(player->options->userdata, wish);
+        if (wish->rate == head->rate && wish->paused == head->paused) {
+                return;
+        }
+        if (!head->paused && now > head->since_ns) {
+                head->at_ns += (uint64_t) ((double) (now - head->since_ns) * head->rate);
+        }
+        /* What was late stays due, and what comes is due from here on. */
+        head->since_ns = now;
+        head->rate = wish->rate;
+        head->paused = wish->paused;
+}
+
+/* When a message is due that is so late in the file, if nothing changes. */
+static uint64_t due(const struct playhead *head, uint64_t offset_ns) {
+        double after =
+                offset_ns > head->at_ns ? (double) (offset_ns - head->at_ns) / head->rate : 0;
+
+        return head->since_ns + (uint64_t) (after < 1e18 ? after : 1e18);
+}
+
+/* Now, whatever the clock says. */
+static bool step(struct player *player, uint64_t offset_ns, uint64_t now) {
+        if (!player->head.paused || player->stepped == player->wish.steps) {
+                /* Those that came when it had gone on meanwhile are void. */
+                player->stepped = player->wish.steps;
+                return false;
+        }
+        player->stepped++;
+        player->head.at_ns = offset_ns;
+        player->due_ns = now;
+        return true;
+}
+
 /* False: stopped before. */
-static bool sleep_until(const struct player *player, uint64_t due_ns) {
-        uint64_t now;
-
+static bool sleep_until(struct player *player, uint64_t offset_ns) {
         while (!player->options->stopped()) {
+                uint64_t now = slipring_now_ns(), until = now + SLEEP_MAX_NS;
                 struct timespec time;
-                uint64_t until;
 
-                now = slipring_now_ns();
-                if (now >= due_ns) {
-                        if (now - due_ns > player->counts->late_max_ns) {
-                                player->counts->late_max_ns = now - due_ns;
-                        }
+                ask(player, now);
+                if (step(player, offset_ns, now)) {
                         return true;
                 }
-                until = due_ns - now > SLEEP_MAX_NS ? now + SLEEP_MAX_NS : due_ns;
+                if (!player->head.paused) {
+                        player->due_ns = due(&player->head, offset_ns);
+                        if (now >= player->due_ns) {
+                                if (now - player->due_ns > player->counts->late_max_ns) {
+                                        player->counts->late_max_ns = now - player->due_ns;
+                                }
+                                return true;
+                        }
+                        until = player->due_ns < until ? player->due_ns : until;
+                }
                 time.tv_sec = (time_t) (until / UINT64_C(1000000000));
                 time.tv_nsec = (long) (until % UINT64_C(1000000000));
                 clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
@@ -310,12 +376,10 @@ static bool sleep_until(const struct player *player, uint64_t due_ns) {
         return false;
 }
 
-/* Once through the file; its first message is due at @begin_ns, which is left at the last one's.
- * 1: to the end, 0: stopped, or negative errno. */
-static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error *reterr) {
-        const struct play_options *options = player->options;
-        uint64_t from_ns = player->summary->start_ns + options->offset_ns;
-        uint64_t start_ns = *begin_ns;
+/* Once through the file; its first message is due when the last one was. 1: to the end, 0: stopped,
+ * or negative errno. */
+static int pass(struct player *player, struct slipring_error *reterr) {
+        uint64_t from_ns = player->summary->start_ns + player->options->offset_ns;
         struct mcap_message message;
         struct mcap_error error = {0};
         int r;
@@ -324,11 +388,10 @@ static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         player->counts->passes++;
+        player->head.at_ns = 0;
+        player->head.since_ns = player->due_ns;
         while ((r = mcap_reader_next(player->reader, &message, &error)) == 1) {
-                double after = (double) (message.log_time_ns - from_ns) / options->rate;
-
-                *begin_ns = start_ns + (uint64_t) (after < 1e18 ? after : 1e18);
-                if (!sleep_until(player, *begin_ns)) {
+                if (!sleep_until(player, message.log_time_ns - from_ns)) {
                         return 0;
                 }
                 r = publish(player, &message, reterr);
@@ -340,21 +403,25 @@ static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error
 }
 
 static int play(struct player *player, struct slipring_error *reterr) {
-        uint64_t started_ns = slipring_now_ns(), begin_ns = started_ns, published;
+        const struct play_options *options = player->options;
+        uint64_t started_ns = slipring_now_ns(), published;
         int r;
 
-        if (player->options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
-                return error_set(
-                        reterr, -EINVAL, "'%s' is over after %.3f s", player->options->path,
-                        (double) (player->summary->end_ns - player->summary->start_ns) / 1e9);
+        if (options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
+                return error_set(reterr, -EINVAL, "'%s' is over after %.3f s", options->path,
+                                 (double) (player->summary->end_ns - player->summary->start_ns) /
+                                         1e9);
         }
         /* A timer may be 50 us late otherwise, by default. */
         prctl(PR_SET_TIMERSLACK, 1UL);
+        player->due_ns = started_ns;
+        player->head = (struct playhead){.rate = options->rate, .paused = options->paused};
+        player->wish = (struct play_wish){.rate = options->rate, .paused = options->paused};
         do {
                 published = player->counts->published;
-                r = pass(player, &begin_ns, reterr);
+                r = pass(player, reterr);
                 /* A pass that has nothing to publish would go on without end, and without sleep. */
-        } while (r == 1 && player->options->loop && player->counts->published > published);
+        } while (r == 1 && options->loop && player->counts->published > published);
         player->counts->elapsed_ns = slipring_now_ns() - started_ns;
         return r < 0 ? r : 0;
 }
