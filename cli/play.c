@@ -22,7 +22,7 @@ struct play {
         const char *topics; /* separated by commas; NULL: all */
         const char *remap;  /* OLD:=NEW, separated by commas */
         double rate, offset;
-        bool loop, paused;
+        bool loop, paused, strict;
         bool line; /* standard error has a line that is not ended */
         char renamed[256];
 };
@@ -195,6 +195,8 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                  .real = &play.offset},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
                  .text = &play.topics},
+                {0, "strict", NULL, "play all or nothing: leave no topic out",
+                 .flag = &play.strict},
                 {0, "remap", "OLD:=NEW", "onto another topic; several are separated by commas",
                  .text = &play.remap},
                 {0},
@@ -218,7 +220,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                         .offset_ns = (uint64_t) (play.offset * 1e9),
                         .wanted = wanted,
                         .rename = renamed,
-                        .strict = play.topics != NULL,
+                        .strict = play.strict || play.topics,
                         .paused = play.paused,
                         .ask = isatty(STDIN_FILENO) ? ask : NULL,
                         .stopped = live_stopped,
@@ -254,9 +256,10 @@ const struct cli_verb cli_play = {
         .summary = "publish a recording again",
         .help = "Publishes the messages of an MCAP file on a bus that is up, at the distances in\n"
                 "time that they had, until its end or Ctrl-C. The types have to be those of the\n"
-                "bus, to the letter; else it says in which line they differ, and plays nothing.\n"
-                "Topics that are not on the bus are left out, unless --topics names them. A topic\n"
-                "that another process publishes to is not played beside it.\n"
+                "bus, to the letter. What is of another type, or not on the bus, is left out, and\n"
+                "it says why, in which line the types differ; with --strict, or for what --topics\n"
+                "names, it plays nothing then. A topic that another process publishes to is not\n"
+                "played beside it.\n"
                 "\n"
                 "On a terminal SPACE pauses and goes on, RIGHT plays the next message in a\n"
                 "pause, and UP and DOWN change the rate by 10 %.\n"

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ struct voice {
         char *topic;
         struct slipring_publisher *publisher;
         uint8_t identity[32];
+        bool used; /* a channel fits it */
 };
 
 /* What becomes of a channel. */
@@ -186,6 +188,7 @@ static long voice_of(struct player *player, const char *topic, struct slipring_e
 static int prepare(struct player *player, size_t index, struct slipring_error *reterr) {
         const struct play_options *options = player->options;
         struct part *part = &player->parts[index];
+        struct slipring_error error = {0};
         const char *topic;
         long voice;
         int r;
@@ -207,10 +210,34 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
                 return (int) voice;
         }
         r = compare(player, topic, part->channel,
-                    slipring_publisher_type(player->voices[voice].publisher), reterr);
+                    slipring_publisher_type(player->voices[voice].publisher), &error);
+        if (r < 0 && options->strict) {
+                return error_set(reterr, r, "%s", error.text);
+        }
+        if (r < 0) {
+                note(player, "%s; these %" PRIu64 " messages are left out", error.text,
+                     part->channel->message_count);
+                return 0;
+        }
         part->voice = (size_t) voice;
-        part->plays = r == 0;
-        return r;
+        part->plays = true;
+        player->voices[voice].used = true;
+        return 0;
+}
+
+/* Nobody is kept from a topic that nothing of the file fits. How many are left. */
+static size_t close_unused(const struct player *player) {
+        size_t used = 0;
+
+        for (size_t i = 0; i < player->voice_count; i++) {
+                struct voice *voice = &player->voices[i];
+
+                if (!voice->used) {
+                        voice->publisher = slipring_publisher_close(voice->publisher);
+                }
+                used += voice->used;
+        }
+        return used;
 }
 
 static int prepare_all(struct player *player, struct slipring_error *reterr) {
@@ -224,10 +251,10 @@ static int prepare_all(struct player *player, struct slipring_error *reterr) {
         for (size_t i = 0; r == 0 && i < count; i++) {
                 r = prepare(player, i, reterr);
         }
-        if (r == 0 && player->voice_count == 0) {
+        if (r == 0 && close_unused(player) == 0) {
                 r = error_set(reterr, -ENOENT,
-                              "'%s' has no message of a topic that is chosen and on the bus; "
-                              "slipring bag info and slipring list show both",
+                              "'%s' has no message of a topic that is chosen, and on the bus with "
+                              "the same type; slipring bag info and slipring list show both",
                               player->options->path);
         }
         return r;

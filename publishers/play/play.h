@@ -35,7 +35,9 @@ struct play_options {
         bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
         /* What it is called on the bus. */
         const char *(*rename)(void *userdata, const char *topic);
-        bool strict;           /* a topic that is wanted and not on the bus is an error */
+        /* A wanted channel whose topic is not on the bus, or of another type there, is an error;
+         * else it is left out, with a note. */
+        bool strict;
         bool paused;           /* begin so */
         bool (*stopped)(void); /* looked at ten times a second, at least */
         /* As often: has what somebody wants changed? It is left as it is if not. NULL: nobody. */
@@ -53,8 +55,9 @@ struct play_options {
  * rate begins where it is. A message has to have the length of its type, and booleans
  * that are; others are left out.
  *
- * Return: 0; -EPROTOTYPE: a topic has another type than in the file, @reterr says which field
- * differs; -ENOENT: no such file, or none of its topics is on the bus; -EBADMSG: not an MCAP file,
+ * Return: 0; -ENOENT: no such file, or none of its topics is on the bus with the same type;
+ * -EPROTOTYPE: strict, and a topic has another type than in the file, @reterr says which field
+ * differs; -EBADMSG: not an MCAP file,
  * or damaged; else as slipring_publisher_open() or a read error.
  */
 int play_run(const struct play_options *options,
