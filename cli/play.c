@@ -8,11 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/topic.h"
 #include "cli/json.h"
 #include "cli/keys.h"
 #include "cli/live.h"
 
-#include "publishers/play/play.h"
+#include "cli/play-bus.h"
+#include "schema/msg.h"
 
 #define RATE_MIN 0.001
 #define RATE_MAX 1e6
@@ -22,7 +24,7 @@ struct play {
         const char *topics; /* separated by commas; NULL: all */
         const char *remap;  /* OLD:=NEW, separated by commas */
         double rate, offset;
-        bool loop, paused, strict;
+        bool loop, paused, strict, create;
         bool line; /* standard error has a line that is not ended */
         char renamed[256];
 };
@@ -124,15 +126,35 @@ static void on_note(void *userdata, const char *text) {
         cli_error(play->cli, "%s", text);
 }
 
+static char *canonical(void *userdata, const char *name, const char *text, size_t bytes) {
+        struct buffer buffer = {0};
+        char *copy = strndup(text, bytes);
+
+        (void) userdata;
+        if (!copy || msg_text_canonical(name, copy, &buffer) < 0) {
+                buffer_free(&buffer);
+        }
+        free(copy);
+        return buffer.text;
+}
+
 static bool check(const struct play *play) {
         const char *list = play->remap, *item;
         size_t length;
 
         while ((item = next_item(&list, &length))) {
+                struct slipring_error error = {0};
+                char name[256];
                 const char *between = memmem(item, length, ":=", 2);
 
                 if (!between || between == item || between + 2 == item + length) {
                         cli_error(play->cli, "--remap %.*s: must be OLD:=NEW", (int) length, item);
+                        return false;
+                }
+                snprintf(name, sizeof(name), "%.*s", (int) (item + length - between - 2),
+                         between + 2);
+                if (topic_name_check(view_topic_name(name), &error) < 0) {
+                        cli_error(play->cli, "--remap %.*s: %s", (int) length, item, error.text);
                         return false;
                 }
         }
@@ -182,10 +204,44 @@ static void begin_keys(const struct play *play) {
                   "and DOWN change the rate by 10 %%");
 }
 
-static int play_verb(struct cli *cli, int argc, char **argv) {
-        struct play play = {.cli = cli, .rate = 1};
+static int find_bus(const struct cli *cli, char bus[160]) {
+        struct view view = VIEW_NONE;
+        int code = view_open(cli, &view);
+
+        if (code == CLI_FAILURE) {
+                cli_error(cli, "with --create it would make a bus of what is in the file");
+        }
+        snprintf(bus, 160, "%s", view.bus);
+        view_close(&view);
+        return code;
+}
+
+static int go(struct play *play, const struct play_options *run) {
         struct slipring_error error = {0};
         struct play_counts counts;
+        int r;
+
+        if (run->ask) {
+                begin_keys(play);
+        }
+        r = play_run(run, &counts, &error);
+        keys_give_back();
+        line_end(play);
+        if (counts.passes > 0) {
+                print_counts(play, &counts);
+                live_flush();
+        }
+        if (r < 0) {
+                cli_error(play->cli, "%s", error.text);
+        }
+        return r < 0 ? CLI_FAILURE : CLI_OK;
+}
+
+static int play_verb(struct cli *cli, int argc, char **argv) {
+        struct play play = {.cli = cli, .rate = 1};
+        struct play_bus made = {0};
+        struct play_options run;
+        char bus[160];
         const struct cli_option options[] = {
                 {'r', "rate", "FACTOR", "times as fast as recorded (default 1)",
                  .real = &play.rate},
@@ -195,13 +251,15 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                  .real = &play.offset},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
                  .text = &play.topics},
+                {0, "create", NULL,
+                 "make a bus of the file, if it is not up, and take it down again",
+                 .flag = &play.create},
                 {0, "strict", NULL, "play all or nothing: leave no topic out",
                  .flag = &play.strict},
                 {0, "remap", "OLD:=NEW", "onto another topic; several are separated by commas",
                  .text = &play.remap},
                 {0},
         };
-        struct view view = VIEW_NONE;
         int r;
 
         if (!cli_parse(cli, options, &argc, &argv)) {
@@ -210,41 +268,33 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
         if (!check(&play)) {
                 return CLI_USAGE;
         }
-        r = view_open(cli, &view);
-        if (r == CLI_OK) {
-                const struct play_options run = {
-                        .bus = view.bus,
-                        .path = argv[0],
-                        .rate = play.rate,
-                        .loop = play.loop,
-                        .offset_ns = (uint64_t) (play.offset * 1e9),
-                        .wanted = wanted,
-                        .rename = renamed,
-                        .strict = play.strict || play.topics,
-                        .paused = play.paused,
-                        .ask = isatty(STDIN_FILENO) ? ask : NULL,
-                        .stopped = live_stopped,
-                        .note = on_note,
-                        .userdata = &play,
-                };
-
-                live_start();
-                if (run.ask) {
-                        begin_keys(&play);
-                }
-                r = play_run(&run, &counts, &error) < 0 ? CLI_FAILURE : CLI_OK;
-                keys_give_back();
-                line_end(&play);
-                if (counts.passes > 0) {
-                        print_counts(&play, &counts);
-                        live_flush();
-                }
-                if (r != CLI_OK) {
-                        cli_error(cli, "%s", error.text);
-                }
+        run = (struct play_options){
+                .path = argv[0],
+                .rate = play.rate,
+                .loop = play.loop,
+                .offset_ns = (uint64_t) (play.offset * 1e9),
+                .wanted = wanted,
+                .canonical = canonical,
+                .rename = renamed,
+                .strict = play.strict || play.topics,
+                .paused = play.paused,
+                .ask = isatty(STDIN_FILENO) ? ask : NULL,
+                .stopped = live_stopped,
+                .note = on_note,
+                .userdata = &play,
+        };
+        live_start();
+        if (play.create) {
+                r = play_bus_open(cli, &run, &made);
+                snprintf(bus, sizeof(bus), "%s", made.name);
+        } else {
+                r = find_bus(cli, bus);
         }
-        view_close(&view);
-        return r;
+        run.bus = bus;
+        if (r == CLI_OK && !live_stopped()) {
+                r = go(&play, &run);
+        }
+        return play_bus_close(cli, &made) == CLI_OK ? r : CLI_FAILURE;
 }
 
 const struct cli_verb cli_play = {
@@ -261,10 +311,15 @@ const struct cli_verb cli_play = {
                 "names, it plays nothing then. A topic that another process publishes to is not\n"
                 "played beside it.\n"
                 "\n"
+                "With --create it makes a bus of what is in the file, if it is not up: topics and\n"
+                "types as recorded, and takes it down at its end. Ctrl-C is such an end, and so\n"
+                "is kill -9.\n"
+                "\n"
                 "On a terminal SPACE pauses and goes on, RIGHT plays the next message in a\n"
                 "pause, and UP and DOWN change the rate by 10 %.\n"
                 "\n"
                 "  slipring play drive.mcap\n"
+                "  slipring play drive.mcap --create --loop     on a bus of its own\n"
                 "  slipring play drive.mcap -r 10 --loop --topics imu,gps\n"
                 "  slipring play drive.mcap --start-offset 60 --remap imu:=imu/replayed\n",
         .run = play_verb,

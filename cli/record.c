@@ -12,9 +12,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/type.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/table.h"
+#include "schema/buffer.h"
 #include "schema/msg.h"
 #include "schema/value.h"
 
@@ -37,7 +39,8 @@ struct record {
         char bus[160];
         char *name;
         char hash[MSG_HASH_BYTES];
-        const char *pairs[3];
+        struct buffer units;
+        const char *pairs[5];
         bool line; /* standard error has a progress line */
 };
 
@@ -54,15 +57,48 @@ static bool wanted(void *userdata, const char *topic) {
         return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
 }
 
-/* As rosbag2 has it. A file without it is less informative, not less whole. */
+/* "PATH UNIT" for each field that has one, which ros2msg does not say. Nesting bounds the
+ * recursion.
+ */
+static void put_units(struct buffer *units,
+                      const struct slipring_type *type,
+                      const char *above,
+                      uint32_t first,
+                      uint32_t count) {
+        for (uint32_t i = first; i < first + count; i++) {
+                const struct slipring_field *field = &type->fields[i];
+                char *path;
+
+                if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
+                        units->failed = true;
+                        return;
+                }
+                if (field->kind == SLIPRING_KIND_STRUCT) {
+                        put_units(units, type, path, field->first_child, field->child_count);
+                } else if (type_kind_bytes(field->kind) > 0 && field->unit[0]) {
+                        buffer_print(units, "%s %s\n", path, field->unit);
+                }
+                free(path);
+        }
+}
+
+/* The type hash as rosbag2 has it, and units. A file without them is less informative, not less
+ * whole. */
 static const char *const *describe(void *userdata, const struct slipring_type *type) {
         struct record *record = userdata;
+        size_t used = 0;
 
-        if (msg_text_hash(type->name, type->text, record->hash) < 0) {
-                return NULL;
+        if (msg_text_hash(type->name, type->text, record->hash) == 0) {
+                record->pairs[used++] = "topic_type_hash";
+                record->pairs[used++] = record->hash;
         }
-        record->pairs[0] = "topic_type_hash";
-        record->pairs[1] = record->hash;
+        buffer_free(&record->units);
+        put_units(&record->units, type, "", 0, type->root_count);
+        if (record->units.length > 0 && !record->units.failed) {
+                record->pairs[used++] = "slipring_units";
+                record->pairs[used++] = record->units.text;
+        }
+        record->pairs[used] = NULL;
         return record->pairs;
 }
 
@@ -379,6 +415,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
                 regfree(&record.excludes);
         }
         free(record.name);
+        buffer_free(&record.units);
         return code;
 }
 

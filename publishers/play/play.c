@@ -16,6 +16,7 @@
 #include <slipring/publisher.h>
 
 #include "bus/error.h"
+#include "bus/topic.h"
 #include "bus/type.h"
 #include "mcap/reader.h"
 #include "publishers/play/play.h"
@@ -90,11 +91,11 @@ static int line_length(const char *text, size_t bytes) {
 /* Says in which line of its text the file's type is another one. 0 or -EPROTOTYPE. */
 static int compare_texts(const struct player *player,
                          const char *topic,
-                         const struct mcap_schema *schema,
+                         const char *theirs,
+                         size_t left,
                          const struct slipring_type *type,
                          struct slipring_error *reterr) {
-        const char *theirs = (const char *) schema->data, *ours = type->text;
-        size_t left = schema->data_bytes;
+        const char *ours = type->text;
         int line = 1;
 
         while (left > 0 || *ours) {
@@ -130,8 +131,11 @@ static int compare(const struct player *player,
                    const struct mcap_channel *channel,
                    const struct slipring_type *type,
                    struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
         const struct mcap_schema *schema =
                 mcap_schema_find(&player->summary->catalogue, channel->schema_id);
+        char *text;
+        int r;
 
         if (strcmp(channel->encoding, "cdr") != 0 || !schema ||
             strcmp(schema->encoding, "ros2msg") != 0) {
@@ -144,7 +148,12 @@ static int compare(const struct player *player,
                                  "topic '%s' has the type %s on the bus, and %s in '%s'", topic,
                                  type->name, schema->name, player->options->path);
         }
-        return compare_texts(player, topic, schema, type, reterr);
+        text = options->canonical(options->userdata, schema->name, (const char *) schema->data,
+                                  schema->data_bytes);
+        r = compare_texts(player, topic, text ? text : (const char *) schema->data,
+                          text ? strlen(text) : schema->data_bytes, type, reterr);
+        free(text);
+        return r;
 }
 
 /*
@@ -201,13 +210,19 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
         }
         topic = options->rename(options->userdata, part->channel->topic);
         topic += *topic == '/';
-        voice = voice_of(player, topic, reterr);
+        voice = topic_name_check(topic, &error);
+        voice = voice < 0 ? voice : voice_of(player, topic, &error);
         if (voice == -ENOENT && !options->strict) {
                 note(player, "topic '%s' is not played: it is not on the bus", topic);
                 return 0;
         }
+        if (voice == -EINVAL && !options->strict) {
+                /* ROS has more names: capitals. */
+                note(player, "topic '%s' is not played: %s", topic, error.text);
+                return 0;
+        }
         if (voice < 0) {
-                return (int) voice;
+                return error_set(reterr, (int) voice, "%s", error.text);
         }
         r = compare(player, topic, part->channel,
                     slipring_publisher_type(player->voices[voice].publisher), &error);

@@ -33,6 +33,9 @@ struct play_options {
         uint64_t offset_ns; /* begin so long after the first message */
 
         bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
+        /* The text of a type as a bus has it, from one that others wrote; NULL: it is none. To be
+         * freed. */
+        char *(*canonical)(void *userdata, const char *name, const char *text, size_t bytes);
         /* What it is called on the bus. */
         const char *(*rename)(void *userdata, const char *topic);
         /* A wanted channel whose topic is not on the bus, or of another type there, is an error;
