@@ -317,13 +317,19 @@ static char *recovered_name(const struct bag *bag) {
         return r < 0 ? NULL : name;
 }
 
-static void
-print_recovery(const struct bag *bag, const char *name, const struct mcap_recovery *recovery) {
+/* @original: what the file is called now, NULL: as before */
+static void print_recovery(const struct bag *bag,
+                           const char *name,
+                           const char *original,
+                           const struct mcap_recovery *recovery) {
         struct json json = {.out = stdout};
 
         if (bag->cli->json) {
                 json_open(&json, NULL, '{');
                 json_text(&json, "file", name);
+                if (original) {
+                        json_text(&json, "original", original);
+                }
                 json_unsigned(&json, "messages", recovery->messages);
                 json_unsigned(&json, "messages_unchecked", recovery->messages_unchecked);
                 json_unsigned(&json, "messages_lost", recovery->messages_lost);
@@ -335,6 +341,9 @@ print_recovery(const struct bag *bag, const char *name, const struct mcap_recove
                 return;
         }
         printf("%" PRIu64 " messages are in '%s'\n", recovery->messages, name);
+        if (original) {
+                printf("what it was is '%s' now\n", original);
+        }
         if (recovery->messages_unchecked) {
                 printf("%" PRIu64 " of them, of a chunk that was cut short, no checksum covers\n",
                        recovery->messages_unchecked);
@@ -352,12 +361,31 @@ print_recovery(const struct bag *bag, const char *name, const struct mcap_recove
         }
 }
 
-static int recover_to(const struct bag *bag, const char *name) {
+/* The new file takes the name of the old one, which keeps another: at no time is either without a
+ * name. 0 or a negative errno. */
+static int
+exchange(const struct bag *bag, const char *work, const char *original, struct mcap_error *reterr) {
+        if (link(bag->path, original) < 0) {
+                return mcap_error_set(reterr, -errno, "cannot keep the file as '%s': %s", original,
+                                      strerror(errno));
+        }
+        if (rename(work, bag->path) < 0) {
+                (void) mcap_error_set(reterr, -errno, "cannot replace '%s': %s", bag->path,
+                                      strerror(errno));
+                unlink(original);
+                return reterr->code;
+        }
+        return 0;
+}
+
+/* Into @name; which then, if there is an @original, becomes the file. */
+static int recover_to(const struct bag *bag, const char *name, const char *original) {
         struct mcap_recovery recovery = {0};
         struct mcap_error error = {0};
+        struct stat status;
         int to, r;
 
-        to = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        to = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, original ? 0600 : 0666);
         if (to < 0) {
                 cli_error(bag->cli, "cannot create '%s': %s%s", name, strerror(errno),
                           errno == EEXIST ? "; remove it or name another one with -o" : "");
@@ -368,17 +396,85 @@ static int recover_to(const struct bag *bag, const char *name) {
                 r = mcap_error_set(&error, -errno, "cannot write '%s' to the disk: %s", name,
                                    strerror(errno));
         }
+        if (r == 0 && original) {
+                /* Whose it was, as far as we may say so. */
+                (void) (fstat(bag->fd, &status) == 0 &&
+                        fchown(to, status.st_uid, status.st_gid) == 0);
+                (void) !fchmod(to, status.st_mode & 0777);
+                r = exchange(bag, name, original, &error);
+        }
         close(to);
-        if (r < 0) {
+        if (r < 0 || (r > 0 && original)) {
                 unlink(name);
         } else {
-                print_recovery(bag, name, &recovery);
+                print_recovery(bag, original ? bag->path : name, original, &recovery);
         }
         if (r != 0) {
                 cli_error(bag->cli, "%s",
                           *error.text ? error.text : "the disk is full: not all is in it");
         }
         return r == 0 ? CLI_OK : CLI_FAILURE;
+}
+
+/* All of it, chunk by chunk: an index says nothing of what it points to. */
+static bool is_whole(const struct bag *bag, uint64_t *ret_messages) {
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        int r = 1;
+
+        if (mcap_reader_open(&reader, bag->fd, bag->path, 0, NULL) < 0) {
+                return false;
+        }
+        *ret_messages = mcap_reader_summary(reader)->message_count;
+        if (mcap_reader_summary(reader)->damage.code == 0) {
+                while ((r = mcap_reader_next(reader, &message, NULL)) == 1) {
+                }
+        }
+        mcap_reader_close(reader);
+        return r == 0;
+}
+
+static void print_whole(const struct bag *bag, uint64_t messages) {
+        struct json json = {.out = stdout};
+
+        if (!bag->cli->json) {
+                printf("'%s' is whole\n", bag->path);
+                return;
+        }
+        json_open(&json, NULL, '{');
+        json_text(&json, "file", bag->path);
+        json_text(&json, "original", NULL);
+        json_unsigned(&json, "messages", messages);
+        json_text(&json, "damage", NULL);
+        json_close(&json);
+}
+
+static int recover_in_place(const struct bag *bag) {
+        char *work = NULL, *original = NULL;
+        uint64_t messages;
+        int code = CLI_FAILURE;
+
+        if (ends_in(bag->path, ACTIVE)) {
+                cli_error(bag->cli,
+                          "'%s' gets its name once it is whole: recover it without --in-place",
+                          bag->path);
+        } else if (is_whole(bag, &messages)) {
+                print_whole(bag, messages);
+                code = CLI_OK;
+        } else if (asprintf(&work, "%s.recovering", bag->path) < 0 ||
+                   asprintf(&original, "%s.damaged", bag->path) < 0) {
+                cli_error(bag->cli, "out of memory");
+        } else if (access(original, F_OK) == 0) {
+                cli_error(bag->cli,
+                          "'%s' is there already, of an earlier time; remove it, or name "
+                          "a new file with -o",
+                          original);
+        } else {
+                code = recover_to(bag, work, original);
+        }
+        free(work);
+        free(original);
+        return code;
 }
 
 static int bag_recover(struct bag *bag) {
@@ -389,12 +485,15 @@ static int bag_recover(struct bag *bag) {
                 cli_error(bag->cli, "'%s' is being written; end its recorder first", bag->path);
                 return CLI_FAILURE;
         }
+        if (bag->in_place) {
+                return recover_in_place(bag);
+        }
         name = recovered_name(bag);
         if (!name) {
                 cli_error(bag->cli, "out of memory");
                 return CLI_FAILURE;
         }
-        code = recover_to(bag, name);
+        code = recover_to(bag, name, NULL);
         free(name);
         return code;
 }
@@ -407,6 +506,9 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
         struct bag bag = {.cli = cli};
         const struct cli_option options[] = {
                 {'o', "output", "FILE", "recover: write there", .text = &bag.output},
+                {'i', "in-place", NULL,
+                 "recover: under the same name; keep the old as FILE.damaged",
+                 .flag = &bag.in_place},
                 {'t', "topic", "TOPIC", "csv: of this topic", .text = &bag.topic},
                 {0},
         };
@@ -422,6 +524,14 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
                 }
                 if (bag.output && actions[i].run != bag_recover) {
                         cli_error(cli, "--output is for recover");
+                        return CLI_USAGE;
+                }
+                if (bag.in_place && actions[i].run != bag_recover) {
+                        cli_error(cli, "--in-place is for recover");
+                        return CLI_USAGE;
+                }
+                if (bag.in_place && bag.output) {
+                        cli_error(cli, "--in-place and --output exclude each other");
                         return CLI_USAGE;
                 }
                 if ((bag.topic != NULL) != (actions[i].run == bag_csv)) {
@@ -453,7 +563,8 @@ const struct cli_verb cli_bag = {
         .summary = "look into a recording, print it, or save what is whole in it",
         .help = "info prints what an MCAP file holds: its time, its topics, their types and how\n"
                 "many messages. recover writes what is whole in a damaged one into a new file,\n"
-                "with an index; the old one stays as it is. Any MCAP file will do, not only those\n"
+                "with an index; the old one stays as it is, with --in-place as FILE.damaged. Any "
+                "MCAP file will do, not only those\n"
                 "of slipring record. csv prints the messages of a topic, a line each.\n"
                 "\n"
                 "  slipring bag info drive.mcap\n"
