@@ -1,6 +1,10 @@
 /*
- * subscribers/record and publishers/play: every allocation fails once, on a real bus. Both say that
- * there is no memory, a recorder leaves a file that can be read or nothing, and nothing is leaked.
+ * subscribers/record and publishers/play in this process, on a real bus.
+ *
+ * Every allocation fails once: both say that there is no memory, a recorder leaves a file that can
+ * be read or nothing, and nothing is leaked. Every byte of a file is another once, and it ends
+ * after each of its bytes: a player says what is wrong and publishes nothing that was not recorded,
+ * and recovery leaves either the file or all that is whole in it.
  */
 
 /* cmocka wants these, in this order. */
@@ -19,6 +23,7 @@
 #include <unistd.h>
 
 #include <slipring/publisher.h>
+#include <slipring/subscriber.h>
 
 #include "mcap/recover.h"
 #include "publishers/play/play.h"
@@ -30,7 +35,7 @@
 #define SAMPLES 6u
 
 static struct bus bus;
-static char directory[] = "/tmp/test-record-memory-XXXXXX";
+static char directory[] = "/tmp/test-record-inside-XXXXXX";
 static unsigned looks;
 
 static bool every_topic(void *userdata, const char *topic) {
@@ -45,7 +50,9 @@ static bool after_some_looks(void) {
         return looks++ > 3;
 }
 
-static bool never(void) {
+/* A player that takes a damaged time for its word would wait for years. */
+static bool after_many_looks(void) {
+        assert_true(looks++ < 1000);
         return false;
 }
 
@@ -184,16 +191,24 @@ static void test_recorder_without_memory(void **state) {
         bus_stop(&bus);
 }
 
-static void test_player_without_memory(void **state) {
-        struct play_options options = {
+static int play_all(struct play_counts *counts, struct slipring_error *error) {
+        const struct play_options options = {
+                .bus = bus.name,
                 .path = "x.mcap",
                 .rate = 1e6,
                 .wanted = every_topic,
                 .canonical = as_it_is,
                 .rename = its_name,
-                .stopped = never,
+                .stopped = after_many_looks,
                 .note = no_note,
         };
+
+        looks = 0;
+        memset(error, 0, sizeof(*error));
+        return play_run(&options, counts, error);
+}
+
+static void test_player_without_memory(void **state) {
         struct slipring_error error = {0};
         struct play_counts counts;
         bool failed = true;
@@ -201,13 +216,11 @@ static void test_player_without_memory(void **state) {
         int r;
 
         setup_bus();
-        options.bus = bus.name;
         assert_int_equal(record_past(&error), 0);
         files = open_files();
         for (at = 0; failed; at++) {
-                memset(&error, 0, sizeof(error));
                 failing_start(at, at % 2);
-                r = play_run(&options, &counts, &error);
+                r = play_all(&counts, &error);
                 failed = failing_stop();
                 if (r != 0 && r != -ENOMEM) {
                         fail_msg("allocation %u: %d, %s", at, r, error.text);
@@ -222,10 +235,165 @@ static void test_player_without_memory(void **state) {
         bus_stop(&bus);
 }
 
+/*
+ * Damaged files
+ */
+
+static uint8_t *file_read(const char *path, size_t *ret_bytes) {
+        FILE *file = fopen(path, "re");
+        uint8_t *data = malloc(1 << 16);
+
+        assert_non_null(file);
+        assert_non_null(data);
+        *ret_bytes = fread(data, 1, 1 << 16, file);
+        assert_true(*ret_bytes > 0 && *ret_bytes < 1 << 16);
+        (void) fclose(file);
+        return data;
+}
+
+static void file_write(const char *path, const uint8_t *data, size_t bytes) {
+        FILE *file = fopen(path, "we");
+
+        assert_non_null(file);
+        assert_int_equal(fwrite(data, 1, bytes, file), bytes);
+        assert_int_equal(fclose(file), 0);
+}
+
+/* What came onto the bus since was recorded, in its order. How much. */
+static unsigned take_all(struct slipring_subscriber *const *subscribers) {
+        struct slipring_sample sample;
+        struct message message;
+        unsigned count = 0;
+
+        for (unsigned i = 0; i < TOPICS; i++) {
+                uint64_t next = 0;
+
+                while (slipring_subscriber_take(subscribers[i], &message, sizeof(message),
+                                                &sample) == 1) {
+                        assert_true(message_whole(&message));
+                        assert_true(message.number >= next && message.number < SAMPLES);
+                        assert_int_equal(sample.missed, 0);
+                        next = message.number + 1;
+                        count++;
+                }
+        }
+        return count;
+}
+
+/* 0: all of it was played; 1: a part, and it said why; 2: nothing, and it said why. */
+static int play_damaged(struct slipring_subscriber *const *subscribers) {
+        struct slipring_error error;
+        struct play_counts counts;
+        int r = play_all(&counts, &error);
+
+        assert_int_equal(take_all(subscribers), counts.published);
+        if (r < 0) {
+                assert_true(strstr(error.text, "x.mcap") || strstr(error.text, "topic '"));
+        } else {
+                assert_true(counts.published > 0);
+        }
+        return r == 0 ? 0 : counts.published > 0 ? 1 : 2;
+}
+
+static void open_all(struct slipring_subscriber **subscribers) {
+        char topic[8];
+
+        for (unsigned i = 0; i < TOPICS; i++) {
+                (void) snprintf(topic, sizeof(topic), "t%u", i);
+                subscribers[i] = subscriber_open(topic, SLIPRING_START_NEXT);
+        }
+}
+
+static void test_player_of_damaged_files(void **state) {
+        struct slipring_subscriber *subscribers[TOPICS];
+        unsigned outcomes[3] = {0}, files;
+        struct slipring_error error;
+        size_t bytes, at;
+        uint8_t *data;
+
+        setup_bus();
+        assert_int_equal(record_past(&error), 0);
+        data = file_read("x.mcap", &bytes);
+        open_all(subscribers);
+        files = open_files();
+        for (at = 0; at < bytes; at++) {
+                data[at] ^= 0xff;
+                file_write("x.mcap", data, bytes);
+                outcomes[play_damaged(subscribers)]++;
+                data[at] ^= 0xff;
+        }
+        /* Most of a small file is its description. */
+        assert_true(outcomes[0] > 0 && outcomes[2] > 0);
+        for (at = 0; at < bytes; at++) {
+                file_write("x.mcap", data, at);
+                (void) play_damaged(subscribers);
+        }
+        assert_int_equal(open_files(), files);
+        for (unsigned i = 0; i < TOPICS; i++) {
+                slipring_subscriber_close(subscribers[i]);
+        }
+        free(data);
+        assert_int_equal(unlink("x.mcap"), 0);
+        bus_stop(&bus);
+}
+
+/* Either it is recovered, into a file that is whole, or it is still there, as it was. */
+static bool recover_damaged(const uint8_t *data, size_t bytes) {
+        bool stays, saved;
+        size_t found;
+        uint8_t *now;
+
+        file_write("x.mcap.active", data, bytes);
+        record_recover("", no_note, NULL);
+        stays = access("x.mcap.active", F_OK) == 0;
+        saved = access("x.mcap", F_OK) == 0;
+        assert_true(stays != saved || bytes == 0);
+        if (stays) {
+                now = file_read("x.mcap.active", &found);
+                assert_int_equal(found, bytes);
+                assert_memory_equal(now, data, bytes);
+                free(now);
+                assert_int_equal(unlink("x.mcap.active"), 0);
+        }
+        if (saved) {
+                assert_true(messages_of("x.mcap") <= (uint64_t) TOPICS * SAMPLES);
+                assert_int_equal(unlink("x.mcap"), 0);
+        }
+        return saved;
+}
+
+static void test_recovery_of_damaged_leftovers(void **state) {
+        struct slipring_error error;
+        size_t bytes, at, saved = 0;
+        unsigned files;
+        uint8_t *data;
+
+        setup_bus();
+        assert_int_equal(record_past(&error), 0);
+        data = file_read("x.mcap", &bytes);
+        assert_int_equal(unlink("x.mcap"), 0);
+        files = open_files();
+        for (at = 0; at < bytes; at++) {
+                data[at] ^= 0xff;
+                saved += recover_damaged(data, bytes);
+                data[at] ^= 0xff;
+        }
+        /* All but those that are no MCAP at all. */
+        assert_int_equal(saved, bytes - MCAP_MAGIC_BYTES);
+        for (at = 0; at < bytes; at++) {
+                assert_true(recover_damaged(data, at) == (at >= MCAP_MAGIC_BYTES));
+        }
+        assert_int_equal(open_files(), files);
+        free(data);
+        bus_stop(&bus);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_recorder_without_memory),
                 cmocka_unit_test(test_player_without_memory),
+                cmocka_unit_test(test_player_of_damaged_files),
+                cmocka_unit_test(test_recovery_of_damaged_leftovers),
         };
         int failed;
 
