@@ -324,6 +324,17 @@ static int write_next(struct recorder *recorder,
         return r < 0 ? error_set(reterr, r, "%s", error.text) : 1;
 }
 
+/* Has room for one more, in a file that knows the track's topic. */
+static int
+make_room(struct recorder *recorder, struct track *track, struct slipring_error *reterr) {
+        int r = output_full(recorder) ? output_split(recorder, reterr) : 0;
+
+        if (r == 0 && track->serial != recorder->output.serial) {
+                r = output_channel(recorder, track, reterr);
+        }
+        return r;
+}
+
 /* What is there now; what comes meanwhile is left for the next visit. */
 static int
 track_drain(struct recorder *recorder, struct track *track, struct slipring_error *reterr) {
@@ -336,14 +347,12 @@ track_drain(struct recorder *recorder, struct track *track, struct slipring_erro
         if ((head - track->reader.next + 1) * 2 > track->entry.depth) {
                 recorder->pace_ns /= 2;
         }
-        if (track->serial != recorder->output.serial) {
-                r = output_channel(recorder, track, reterr);
-                if (r < 0) {
-                        return r;
-                }
-        }
         do {
-                r = write_next(recorder, track, &head, reterr);
+                /* For each: a ring may hold more than a file shall. */
+                r = make_room(recorder, track, reterr);
+                if (r == 0) {
+                        r = write_next(recorder, track, &head, reterr);
+                }
         } while (r == 1 && track->reader.next <= until);
         if (r == -EBADMSG && (!reterr || reterr->code == 0)) {
                 recorder_note(recorder,
@@ -371,9 +380,6 @@ int tracks_drain(struct recorder *recorder, struct slipring_error *reterr) {
                 struct track *track = recorder->tracks[i];
 
                 r = track->open ? track_drain(recorder, track, reterr) : 0;
-                if (r == 0 && output_full(recorder)) {
-                        r = output_split(recorder, reterr);
-                }
                 if (r < 0) {
                         return r;
                 }
