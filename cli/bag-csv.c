@@ -1,9 +1,5 @@
 /*
- * slipring bag csv: CDR by the ros2msg text that stands beside it.
- *
- * Both may be anything. A message is read from its front to its end with each length compared with
- * what is left, and each element of an array takes at least a byte of it, so a small file cannot
- * ask for much.
+ * slipring bag csv: messages as lines.
  */
 
 #include <errno.h>
@@ -13,127 +9,26 @@
 
 #include "bus/type.h"
 #include "cli/bag.h"
-#include "mcap/reader.h"
-#include "schema/msg.h"
+#include "cli/cdr.h"
 #include "subscribers/render.h"
-
-#define NESTING_MAX 32
-#define ENCAPSULATION_BYTES 4u
 
 struct csv {
         struct bag *bag;
         const struct mcap_channel *channel;
-        struct arena arena;
-        struct diagnostics diagnostics;
-        struct msg **types; /* the first is the topic's */
-        size_t type_count;
-
-        const uint8_t *data; /* of the message, behind the encapsulation */
-        size_t bytes;
-        size_t at;
+        struct cdr cdr;
         bool names; /* print names of columns and not values */
         size_t columns;
-        char path[1024];
 };
-
-/*
- * Types
- */
-
-/* The text of one type: up to a line of at least 80 '='. */
-static size_t section_length(const char *text, size_t bytes) {
-        const char *line = text, *end = text + bytes;
-
-        while (line < end) {
-                if (end - line >= 80 && strspn(line, "=") >= 80) {
-                        break;
-                }
-                line = memchr(line, '\n', (size_t) (end - line));
-                line = line ? line + 1 : end;
-        }
-        return (size_t) (line - text);
-}
-
-static int add_type(struct csv *csv, const char *name, const char *text, size_t bytes) {
-        struct msg **larger = reallocarray(csv->types, csv->type_count + 1, sizeof(*larger));
-
-        if (!name || !larger) {
-                csv->types = larger ? larger : csv->types;
-                return -ENOMEM;
-        }
-        csv->types = larger;
-        return msg_parse(&larger[csv->type_count++], &csv->arena, &csv->diagnostics, name, text,
-                         bytes);
-}
-
-/* "MSG: package/Name" in the line behind the separator, as "package/msg/Name"; NULL: none. */
-static const char *section_name(struct csv *csv, const char **text) {
-        const char *line = strchr(*text, '\n'), *end, *slash;
-
-        line = line ? line + 1 : "";
-        end = line + strcspn(line, "\r\n");
-        if (strncmp(line, "MSG: ", 5) != 0) {
-                return NULL;
-        }
-        line += 5;
-        slash = memchr(line, '/', (size_t) (end - line));
-        *text = *end ? end + 1 : end;
-        if (!slash || !strncmp(slash, "/msg/", 5)) {
-                return slash ? arena_copy(&csv->arena, line, (size_t) (end - line)) : NULL;
-        }
-        return arena_print(&csv->arena, "%.*s/msg%.*s", (int) (slash - line), line,
-                           (int) (end - slash), slash);
-}
-
-/* 0, -EBADMSG or -ENOMEM. */
-static int read_types(struct csv *csv, const struct mcap_schema *schema) {
-        const char *text = arena_copy(&csv->arena, (const char *) schema->data, schema->data_bytes);
-        const char *name = schema->name;
-        size_t length;
-        int r = text ? 0 : -ENOMEM;
-
-        while (r == 0) {
-                length = section_length(text, strlen(text));
-                r = add_type(csv, name, text, length);
-                text += length;
-                if (r < 0 || !*text) {
-                        break;
-                }
-                name = section_name(csv, &text);
-                r = name ? 0 : -EBADMSG;
-        }
-        return r < 0 ? r : csv->diagnostics.errors > 0 ? -EBADMSG : 0;
-}
-
-static const struct msg *find_type(const struct csv *csv, const char *name) {
-        for (size_t i = 0; i < csv->type_count; i++) {
-                if (!strcmp(csv->types[i]->name, name)) {
-                        return csv->types[i];
-                }
-        }
-        return NULL;
-}
 
 /*
  * Values
  */
 
-/* The next bytes, aligned as CDR has it; NULL: the message ends before. */
-static const uint8_t *take(struct csv *csv, size_t align, size_t bytes) {
-        size_t at = (csv->at + align - 1) / align * align;
-
-        if (at > csv->bytes || bytes > csv->bytes - at) {
-                return NULL;
-        }
-        csv->at = at + bytes;
-        return csv->data + at;
-}
-
 static void column(struct csv *csv) {
         putchar(',');
         csv->columns++;
         if (csv->names) {
-                fputs(csv->path, stdout);
+                fputs(csv->cdr.path, stdout);
         }
 }
 
@@ -151,22 +46,13 @@ static void print_string(const uint8_t *text, size_t bytes) {
         putchar('"');
 }
 
-static bool string(struct csv *csv) {
-        const uint8_t *at = take(csv, 4, 4);
-        uint32_t length;
+static void on_string(void *userdata, const uint8_t *text, size_t bytes) {
+        struct csv *csv = userdata;
 
-        if (!at) {
-                return false;
+        column(csv);
+        if (!csv->names) {
+                print_string(text, bytes);
         }
-        memcpy(&length, at, sizeof(length));
-        at = take(csv, 1, length);
-        if (at) {
-                column(csv);
-                if (!csv->names) {
-                        print_string(at, length);
-                }
-        }
-        return at != NULL;
 }
 
 static void print_number(uint32_t kind, const uint8_t *at) {
@@ -205,81 +91,16 @@ static void print_number(uint32_t kind, const uint8_t *at) {
         }
 }
 
-static bool message(struct csv *csv, const struct msg *msg, unsigned depth);
+static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
+        struct csv *csv = userdata;
 
-static bool value(struct csv *csv, const struct msg_field *field, unsigned depth) {
-        const struct msg *nested;
-        const uint8_t *at;
-        size_t bytes;
-
-        if (field->kind == MSG_KIND_STRING) {
-                return string(csv);
+        if (field->kind == SLIPRING_KIND_UINT8 && type_is_pad(field->name)) {
+                return;
         }
-        if (field->kind == SLIPRING_KIND_STRUCT) {
-                nested = find_type(csv, field->nested_name);
-                return nested && message(csv, nested, depth + 1);
+        column(csv);
+        if (!csv->names) {
+                print_number(field->kind, at);
         }
-        bytes = type_kind_bytes(field->kind);
-        at = bytes ? take(csv, bytes, bytes) : NULL;
-        if (at && !(field->kind == SLIPRING_KIND_UINT8 && type_is_pad(field->name))) {
-                column(csv);
-                if (!csv->names) {
-                        print_number(field->kind, at);
-                }
-        }
-        return at != NULL;
-}
-
-/* The name of what comes next, behind those of what it is in. Returns where it begins. */
-static size_t push(struct csv *csv, const char *format, const char *name, uint32_t index) {
-        size_t length = strlen(csv->path);
-
-        if (name) {
-                snprintf(csv->path + length, sizeof(csv->path) - length, format, name);
-        } else {
-                snprintf(csv->path + length, sizeof(csv->path) - length, "[%" PRIu32 "]", index);
-        }
-        return length;
-}
-
-static bool elements(struct csv *csv, const struct msg_field *field, unsigned depth) {
-        uint32_t count = field->length;
-        bool whole = true;
-        const uint8_t *at;
-        size_t length;
-
-        if (field->array != MSG_ARRAY) {
-                at = take(csv, 4, 4);
-                if (!at) {
-                        return false;
-                }
-                memcpy(&count, at, sizeof(count));
-        }
-        for (uint32_t i = 0; whole && i < count; i++) {
-                length = push(csv, NULL, NULL, i);
-                whole = value(csv, field, depth);
-                csv->path[length] = '\0';
-        }
-        return whole;
-}
-
-static bool message(struct csv *csv, const struct msg *msg, unsigned depth) {
-        bool whole = depth < NESTING_MAX;
-        size_t length;
-
-        if (msg->field_count == 0) {
-                /* No field is a byte in ROS 2. */
-                return take(csv, 1, 1) != NULL;
-        }
-        for (size_t i = 0; whole && i < msg->field_count; i++) {
-                const struct msg_field *field = &msg->fields[i];
-
-                length = push(csv, depth > 0 ? ".%s" : "%s", field->name, 0);
-                whole = field->array == MSG_SINGLE ? value(csv, field, depth)
-                                                   : elements(csv, field, depth);
-                csv->path[length] = '\0';
-        }
-        return whole;
 }
 
 /* One line, of names or of values; false: the message ends in the middle. */
@@ -288,15 +109,13 @@ static bool line(struct csv *csv, const struct mcap_message *read, bool names) {
 
         csv->names = names;
         csv->columns = 0;
-        csv->at = 0;
-        csv->path[0] = '\0';
         if (names) {
                 fputs("time,sequence", stdout);
         } else {
                 printf("%" PRIu64 ".%09" PRIu64 ",%" PRIu32, read->log_time_ns / 1000000000,
                        read->log_time_ns % 1000000000, read->sequence);
         }
-        whole = message(csv, csv->types[0], 0);
+        whole = cdr_walk(&csv->cdr, read);
         putchar('\n');
         return whole;
 }
@@ -329,11 +148,6 @@ static int print_all(struct csv *csv, struct mcap_reader *reader) {
                 return CLI_FAILURE;
         }
         while ((r = mcap_reader_next(reader, &read, &error)) == 1) {
-                if (read.bytes < ENCAPSULATION_BYTES || read.data[0] != 0 || read.data[1] != 1) {
-                        return bad_message(csv, &read);
-                }
-                csv->data = read.data + ENCAPSULATION_BYTES;
-                csv->bytes = read.bytes - ENCAPSULATION_BYTES;
                 if (first) {
                         if (!line(csv, &read, true)) {
                                 return bad_message(csv, &read);
@@ -396,15 +210,14 @@ static int print_channel(struct csv *csv, struct mcap_reader *reader) {
                 return CLI_FAILURE;
         }
         schema = mcap_schema_find(&summary->catalogue, csv->channel->schema_id);
-        if (strcmp(csv->channel->encoding, "cdr") != 0 || !schema ||
-            strcmp(schema->encoding, "ros2msg") != 0 || !msg_name_check(schema->name)) {
+        if (!cdr_described(csv->channel, schema)) {
                 cli_error(csv->bag->cli, "topic '%s' of '%s' is not CDR that ros2msg describes",
                           csv->channel->topic, csv->bag->path);
                 return CLI_FAILURE;
         }
-        r = read_types(csv, schema);
+        r = cdr_types(&csv->cdr, schema);
         if (r < 0) {
-                diagnostics_print(&csv->diagnostics, stderr, false);
+                diagnostics_print(&csv->cdr.diagnostics, stderr, false);
                 cli_error(csv->bag->cli, "'%s': the type %s cannot be read: %s", csv->bag->path,
                           schema->name, r == -ENOMEM ? "out of memory" : "see above");
                 return CLI_FAILURE;
@@ -413,7 +226,8 @@ static int print_channel(struct csv *csv, struct mcap_reader *reader) {
 }
 
 int bag_csv(struct bag *bag) {
-        struct csv csv = {.bag = bag};
+        struct csv csv = {.bag = bag,
+                          .cdr = {.number = on_number, .string = on_string, .userdata = &csv}};
         struct mcap_error error = {0};
         struct mcap_reader *reader;
         int code;
@@ -428,8 +242,6 @@ int bag_csv(struct bag *bag) {
                 code = CLI_FAILURE;
         }
         mcap_reader_close(reader);
-        diagnostics_clear(&csv.diagnostics);
-        arena_free(&csv.arena);
-        free(csv.types);
+        cdr_free(&csv.cdr);
         return code;
 }

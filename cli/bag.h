@@ -12,6 +12,7 @@
  * @cli:        run
  * @path:       its name
  * @output:     --output, or NULL
+ * @in_place:   --in-place
  * @topic:      --topic, or NULL
  * @fd:         open for reading
  */
@@ -19,6 +20,7 @@ struct bag {
         struct cli *cli;
         const char *path;
         const char *output;
+        bool in_place;
         const char *topic;
         int fd;
 };

@@ -3,20 +3,29 @@
  */
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "bus/topic.h"
 #include "cli/json.h"
+#include "cli/keys.h"
 #include "cli/live.h"
 
-#include "publishers/play/play.h"
+#include "cli/play-bus.h"
+#include "schema/msg.h"
+
+#define RATE_MIN 0.001
+#define RATE_MAX 1e6
 
 struct play {
         struct cli *cli;
         const char *topics; /* separated by commas; NULL: all */
         const char *remap;  /* OLD:=NEW, separated by commas */
         double rate, offset;
-        bool loop;
+        bool loop, paused, strict, create;
+        bool line; /* standard error has a line that is not ended */
         char renamed[256];
 };
 
@@ -70,10 +79,63 @@ static const char *renamed(void *userdata, const char *topic) {
         return topic;
 }
 
-static void on_note(void *userdata, const char *text) {
-        const struct play *play = userdata;
+/* The line that keys change. */
+static void line_print(struct play *play, const struct play_wish *wish) {
+        fprintf(stderr, "\r\033[K%s at %.4g times the speed", wish->paused ? "paused" : "playing",
+                wish->rate);
+        fflush(stderr);
+        play->line = true;
+}
 
+static void line_end(struct play *play) {
+        if (play->line) {
+                fputs("\r\n", stderr);
+                play->line = false;
+        }
+}
+
+static void ask(void *userdata, struct play_wish *wish) {
+        struct play *play = userdata;
+        int key;
+
+        while ((key = keys_read()) != KEYS_NONE) {
+                switch (key) {
+                case ' ':
+                        wish->paused = !wish->paused;
+                        break;
+                case KEYS_RIGHT:
+                        wish->steps += wish->paused;
+                        continue;
+                case KEYS_UP:
+                        wish->rate = fmin(wish->rate * 1.1, RATE_MAX);
+                        break;
+                case KEYS_DOWN:
+                        wish->rate = fmax(wish->rate * 0.9, RATE_MIN);
+                        break;
+                default:
+                        continue;
+                }
+                line_print(play, wish);
+        }
+}
+
+static void on_note(void *userdata, const char *text) {
+        struct play *play = userdata;
+
+        line_end(play);
         cli_error(play->cli, "%s", text);
+}
+
+static char *canonical(void *userdata, const char *name, const char *text, size_t bytes) {
+        struct buffer buffer = {0};
+        char *copy = strndup(text, bytes);
+
+        (void) userdata;
+        if (!copy || msg_text_canonical(name, copy, &buffer) < 0) {
+                buffer_free(&buffer);
+        }
+        free(copy);
+        return buffer.text;
 }
 
 static bool check(const struct play *play) {
@@ -81,15 +143,28 @@ static bool check(const struct play *play) {
         size_t length;
 
         while ((item = next_item(&list, &length))) {
+                struct slipring_error error = {0};
+                char name[256];
                 const char *between = memmem(item, length, ":=", 2);
 
                 if (!between || between == item || between + 2 == item + length) {
                         cli_error(play->cli, "--remap %.*s: must be OLD:=NEW", (int) length, item);
                         return false;
                 }
+                snprintf(name, sizeof(name), "%.*s", (int) (item + length - between - 2),
+                         between + 2);
+                if (topic_name_check(view_topic_name(name), &error) < 0) {
+                        cli_error(play->cli, "--remap %.*s: %s", (int) length, item, error.text);
+                        return false;
+                }
         }
-        if (play->rate < 0.001 || play->rate > 1e6) {
+        if (play->rate < RATE_MIN || play->rate > RATE_MAX) {
                 cli_error(play->cli, "--rate %g: must be from 0.001 to 1000000", play->rate);
+                return false;
+        }
+        if (play->paused && !isatty(STDIN_FILENO)) {
+                cli_error(play->cli, "--start-paused: standard input is no terminal, so no key "
+                                     "could end the pause");
                 return false;
         }
         if (play->offset > 1e9) {
@@ -121,23 +196,70 @@ static void print_counts(const struct play *play, const struct play_counts *coun
         }
 }
 
-static int play_verb(struct cli *cli, int argc, char **argv) {
-        struct play play = {.cli = cli, .rate = 1};
+static void begin_keys(const struct play *play) {
+        keys_guard();
+        keys_take();
+        cli_error(play->cli,
+                  "SPACE pauses and goes on, RIGHT plays the next message in a pause, UP "
+                  "and DOWN change the rate by 10 %%");
+}
+
+static int find_bus(const struct cli *cli, char bus[160]) {
+        struct view view = VIEW_NONE;
+        int code = view_open(cli, &view);
+
+        if (code == CLI_FAILURE) {
+                cli_error(cli, "with --create it would make a bus of what is in the file");
+        }
+        snprintf(bus, 160, "%s", view.bus);
+        view_close(&view);
+        return code;
+}
+
+static int go(struct play *play, const struct play_options *run) {
         struct slipring_error error = {0};
         struct play_counts counts;
+        int r;
+
+        if (run->ask) {
+                begin_keys(play);
+        }
+        r = play_run(run, &counts, &error);
+        keys_give_back();
+        line_end(play);
+        if (counts.passes > 0) {
+                print_counts(play, &counts);
+                live_flush();
+        }
+        if (r < 0) {
+                cli_error(play->cli, "%s", error.text);
+        }
+        return r < 0 ? CLI_FAILURE : CLI_OK;
+}
+
+static int play_verb(struct cli *cli, int argc, char **argv) {
+        struct play play = {.cli = cli, .rate = 1};
+        struct play_bus made = {0};
+        struct play_options run;
+        char bus[160];
         const struct cli_option options[] = {
                 {'r', "rate", "FACTOR", "times as fast as recorded (default 1)",
                  .real = &play.rate},
                 {'l', "loop", NULL, "begin again at the end", .flag = &play.loop},
+                {'p', "start-paused", NULL, "begin with a pause", .flag = &play.paused},
                 {0, "start-offset", "S", "begin so many seconds after the first message",
                  .real = &play.offset},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
                  .text = &play.topics},
+                {0, "create", NULL,
+                 "make a bus of the file, if it is not up, and take it down again",
+                 .flag = &play.create},
+                {0, "strict", NULL, "play all or nothing: leave no topic out",
+                 .flag = &play.strict},
                 {0, "remap", "OLD:=NEW", "onto another topic; several are separated by commas",
                  .text = &play.remap},
                 {0},
         };
-        struct view view = VIEW_NONE;
         int r;
 
         if (!cli_parse(cli, options, &argc, &argv)) {
@@ -146,34 +268,33 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
         if (!check(&play)) {
                 return CLI_USAGE;
         }
-        r = view_open(cli, &view);
-        if (r == CLI_OK) {
-                const struct play_options run = {
-                        .bus = view.bus,
-                        .path = argv[0],
-                        .rate = play.rate,
-                        .loop = play.loop,
-                        .offset_ns = (uint64_t) (play.offset * 1e9),
-                        .wanted = wanted,
-                        .rename = renamed,
-                        .strict = play.topics != NULL,
-                        .stopped = live_stopped,
-                        .note = on_note,
-                        .userdata = &play,
-                };
-
-                live_start();
-                r = play_run(&run, &counts, &error) < 0 ? CLI_FAILURE : CLI_OK;
-                if (counts.passes > 0) {
-                        print_counts(&play, &counts);
-                        live_flush();
-                }
-                if (r != CLI_OK) {
-                        cli_error(cli, "%s", error.text);
-                }
+        run = (struct play_options){
+                .path = argv[0],
+                .rate = play.rate,
+                .loop = play.loop,
+                .offset_ns = (uint64_t) (play.offset * 1e9),
+                .wanted = wanted,
+                .canonical = canonical,
+                .rename = renamed,
+                .strict = play.strict || play.topics,
+                .paused = play.paused,
+                .ask = isatty(STDIN_FILENO) ? ask : NULL,
+                .stopped = live_stopped,
+                .note = on_note,
+                .userdata = &play,
+        };
+        live_start();
+        if (play.create) {
+                r = play_bus_open(cli, &run, &made);
+                snprintf(bus, sizeof(bus), "%s", made.name);
+        } else {
+                r = find_bus(cli, bus);
         }
-        view_close(&view);
-        return r;
+        run.bus = bus;
+        if (r == CLI_OK && !live_stopped()) {
+                r = go(&play, &run);
+        }
+        return play_bus_close(cli, &made) == CLI_OK ? r : CLI_FAILURE;
 }
 
 const struct cli_verb cli_play = {
@@ -185,11 +306,20 @@ const struct cli_verb cli_play = {
         .summary = "publish a recording again",
         .help = "Publishes the messages of an MCAP file on a bus that is up, at the distances in\n"
                 "time that they had, until its end or Ctrl-C. The types have to be those of the\n"
-                "bus, to the letter; else it says in which line they differ, and plays nothing.\n"
-                "Topics that are not on the bus are left out, unless --topics names them. A topic\n"
-                "that another process publishes to is not played beside it.\n"
+                "bus, to the letter. What is of another type, or not on the bus, is left out, and\n"
+                "it says why, in which line the types differ; with --strict, or for what --topics\n"
+                "names, it plays nothing then. A topic that another process publishes to is not\n"
+                "played beside it.\n"
+                "\n"
+                "With --create it makes a bus of what is in the file, if it is not up: topics and\n"
+                "types as recorded, and takes it down at its end. Ctrl-C is such an end, and so\n"
+                "is kill -9.\n"
+                "\n"
+                "On a terminal SPACE pauses and goes on, RIGHT plays the next message in a\n"
+                "pause, and UP and DOWN change the rate by 10 %.\n"
                 "\n"
                 "  slipring play drive.mcap\n"
+                "  slipring play drive.mcap --create --loop     on a bus of its own\n"
                 "  slipring play drive.mcap -r 10 --loop --topics imu,gps\n"
                 "  slipring play drive.mcap --start-offset 60 --remap imu:=imu/replayed\n",
         .run = play_verb,

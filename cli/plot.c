@@ -347,7 +347,7 @@ static int frame(struct plot *plot, uint64_t *next_ns, uint64_t *printed) {
 
 static int loop(struct plot *plot) {
         uint64_t next_ns = plot->once ? 0 : slipring_now_ns() + FRAME_NS, printed = 0;
-        int code = CLI_OK, key = SCREEN_KEY_NONE;
+        int code = CLI_OK, key = KEYS_NONE;
         bool redraw;
 
         while (code == CLI_OK && !live_stopped() && key != 'q' &&

@@ -12,9 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/type.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/table.h"
+#include "schema/buffer.h"
+#include "schema/msg.h"
 #include "schema/value.h"
 
 #include "subscribers/record/record.h"
@@ -35,6 +38,9 @@ struct record {
         regex_t matches, excludes; /* if the expression is not NULL */
         char bus[160];
         char *name;
+        char hash[MSG_HASH_BYTES];
+        struct buffer units;
+        const char *pairs[5];
         bool line; /* standard error has a progress line */
 };
 
@@ -49,6 +55,51 @@ static bool wanted(void *userdata, const char *topic) {
                 any = regexec(&record->matches, topic, 0, NULL, 0) == 0;
         }
         return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
+}
+
+/* "PATH UNIT" for each field that has one, which ros2msg does not say. Nesting bounds the
+ * recursion.
+ */
+static void put_units(struct buffer *units,
+                      const struct slipring_type *type,
+                      const char *above,
+                      uint32_t first,
+                      uint32_t count) {
+        for (uint32_t i = first; i < first + count; i++) {
+                const struct slipring_field *field = &type->fields[i];
+                char *path;
+
+                if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
+                        units->failed = true;
+                        return;
+                }
+                if (field->kind == SLIPRING_KIND_STRUCT) {
+                        put_units(units, type, path, field->first_child, field->child_count);
+                } else if (type_kind_bytes(field->kind) > 0 && field->unit[0]) {
+                        buffer_print(units, "%s %s\n", path, field->unit);
+                }
+                free(path);
+        }
+}
+
+/* The type hash as rosbag2 has it, and units. A file without them is less informative, not less
+ * whole. */
+static const char *const *describe(void *userdata, const struct slipring_type *type) {
+        struct record *record = userdata;
+        size_t used = 0;
+
+        if (msg_text_hash(type->name, type->text, record->hash) == 0) {
+                record->pairs[used++] = "topic_type_hash";
+                record->pairs[used++] = record->hash;
+        }
+        buffer_free(&record->units);
+        put_units(&record->units, type, "", 0, type->root_count);
+        if (record->units.length > 0 && !record->units.failed) {
+                record->pairs[used++] = "slipring_units";
+                record->pairs[used++] = record->units.text;
+        }
+        record->pairs[used] = NULL;
+        return record->pairs;
 }
 
 /*
@@ -315,6 +366,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
         struct record record = {.cli = cli, .compression = "zstd"};
         struct record_options run = {
                 .wanted = wanted,
+                .describe = describe,
                 .stopped = live_stopped,
                 .note = on_note,
                 .progress = on_progress,
@@ -363,6 +415,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
                 regfree(&record.excludes);
         }
         free(record.name);
+        buffer_free(&record.units);
         return code;
 }
 

@@ -5,18 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <slipring/sample.h>
 
+#include "cli/keys.h"
 #include "cli/live.h"
 
 #define ENTER "\033[?1049h\033[?25l"
 #define LEAVE "\033[?25h\033[?1049l"
 
-static struct termios before;
-static bool entered, keys;
+static bool entered;
 static volatile sig_atomic_t resized, suspended;
 
 static void on_resize(int signal) {
@@ -44,17 +43,8 @@ static void put(const char *text) {
 
 void screen_enter(void) {
         struct sigaction resize = {.sa_handler = on_resize}, suspend = {.sa_handler = on_suspend};
-        struct termios raw;
 
-        /* Ctrl-C and Ctrl-Z stay signals. In the background the terminal is not ours to change. */
-        keys = tcgetattr(STDIN_FILENO, &before) == 0 && tcgetpgrp(STDIN_FILENO) == getpgrp();
-        if (keys) {
-                raw = before;
-                raw.c_lflag &= ~(tcflag_t) (ICANON | ECHO);
-                raw.c_cc[VMIN] = 0;
-                raw.c_cc[VTIME] = 0;
-                tcsetattr(STDIN_FILENO, TCSANOW, &raw);
-        }
+        keys_take();
         sigaction(SIGWINCH, &resize, NULL);
         sigaction(SIGTSTP, &suspend, NULL);
         put(ENTER);
@@ -62,13 +52,10 @@ void screen_enter(void) {
 }
 
 void screen_leave(void) {
-        if (!entered) {
-                return;
+        if (entered) {
+                put(LEAVE);
         }
-        put(LEAVE);
-        if (keys) {
-                tcsetattr(STDIN_FILENO, TCSANOW, &before);
-        }
+        keys_give_back();
         entered = false;
 }
 
@@ -83,36 +70,6 @@ void screen_size(unsigned *ret_columns, unsigned *ret_rows) {
         }
 }
 
-/* One key; the escape sequences of the few that have no character. */
-static int key_read(void) {
-        static const struct {
-                const char *text;
-                int key;
-        } sequences[] = {
-                {"\033[A", SCREEN_KEY_UP},       {"\033OA", SCREEN_KEY_UP},
-                {"\033[B", SCREEN_KEY_DOWN},     {"\033OB", SCREEN_KEY_DOWN},
-                {"\033[5~", SCREEN_KEY_PAGE_UP}, {"\033[6~", SCREEN_KEY_PAGE_DOWN},
-        };
-        char text[16] = "";
-        ssize_t bytes = read(STDIN_FILENO, text, 1);
-
-        if (bytes <= 0) {
-                /* The terminal hung up: it would be readable for ever. */
-                keys = false;
-                return SCREEN_KEY_NONE;
-        }
-        if (text[0] != '\033') {
-                return (unsigned char) text[0];
-        }
-        bytes = read(STDIN_FILENO, text + 1, sizeof(text) - 2);
-        for (size_t i = 0; bytes > 0 && i < sizeof(sequences) / sizeof(sequences[0]); i++) {
-                if (strcmp(text, sequences[i].text) == 0) {
-                        return sequences[i].key;
-                }
-        }
-        return SCREEN_KEY_NONE;
-}
-
 /* Ctrl-Z: give the terminal back, stop as asked, take it again. */
 static void suspend_now(void) {
         suspended = 0;
@@ -123,17 +80,21 @@ static void suspend_now(void) {
 }
 
 int screen_wait(uint64_t deadline_ns, bool *ret_redraw) {
-        struct pollfd input = {.fd = entered && keys ? STDIN_FILENO : -1, .events = POLLIN};
+        struct pollfd input = {.fd = entered && keys_taken() ? STDIN_FILENO : -1, .events = POLLIN};
         uint64_t now = slipring_now_ns();
         struct timespec timeout = {0};
-        int key = SCREEN_KEY_NONE;
+        int key = KEYS_NONE;
 
         deadline_ns = live_deadline(deadline_ns);
         if (deadline_ns > now) {
                 timeout.tv_nsec = (long) (deadline_ns - now);
         }
         if (ppoll(&input, 1, &timeout, NULL) > 0) {
-                key = key_read();
+                key = keys_read();
+                if (input.revents & (POLLHUP | POLLERR)) {
+                        /* The terminal hung up: it would be readable for ever. */
+                        keys_give_back();
+                }
         }
         if (suspended && entered) {
                 suspend_now();

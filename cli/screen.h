@@ -12,14 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/** Keys that are not characters. */
-enum {
-        SCREEN_KEY_NONE = 0,
-        SCREEN_KEY_UP = 256,
-        SCREEN_KEY_DOWN,
-        SCREEN_KEY_PAGE_UP,
-        SCREEN_KEY_PAGE_DOWN,
-};
+#include "cli/keys.h"
 
 /** screen_possible() - is standard output a terminal that knows where its cursor is? */
 bool screen_possible(void);
@@ -38,7 +31,7 @@ void screen_size(unsigned *ret_columns, unsigned *ret_rows);
  * @deadline_ns:        absolute CLOCK_MONOTONIC time
  * @ret_redraw:         set to whether the window changed or the terminal was taken again
  *
- * Return: the key, SCREEN_KEY_NONE if none was pressed. Without a terminal it only sleeps.
+ * Return: the key, KEYS_NONE if none was pressed. Without a terminal it only sleeps.
  */
 int screen_wait(uint64_t deadline_ns, bool *ret_redraw);
 

@@ -559,18 +559,18 @@ static bool key_press(struct top *top, int key) {
         case ' ':
                 top->paused = !top->paused;
                 break;
-        case SCREEN_KEY_UP:
+        case KEYS_UP:
         case 'k':
                 top->first -= top->first > 0;
                 break;
-        case SCREEN_KEY_DOWN:
+        case KEYS_DOWN:
         case 'j':
                 top->first++;
                 break;
-        case SCREEN_KEY_PAGE_UP:
+        case KEYS_PAGE_UP:
                 top->first -= top->first < rows ? top->first : rows;
                 break;
-        case SCREEN_KEY_PAGE_DOWN:
+        case KEYS_PAGE_DOWN:
                 top->first += rows;
                 break;
         default:
@@ -603,10 +603,10 @@ static bool watch(struct top *top, uint64_t report_ns) {
                 uint64_t until = slipring_now_ns() + round_ns(top);
                 int key = screen_wait(until < report_ns ? until : report_ns, &redraw);
 
-                if (key != SCREEN_KEY_NONE && !key_press(top, key)) {
+                if (key != KEYS_NONE && !key_press(top, key)) {
                         return false;
                 }
-                if ((key != SCREEN_KEY_NONE || redraw) && !show(top)) {
+                if ((key != KEYS_NONE || redraw) && !show(top)) {
                         return false;
                 }
                 for (size_t i = 0; i < top->count; i++) {

@@ -88,17 +88,6 @@ static int schema_read(struct mcap_schema *ret_schema, const void *content, size
         return 0;
 }
 
-/* Whole pairs of whole strings. */
-static bool map_holds(struct mcap_text map) {
-        struct mcap_cursor cursor = mcap_cursor_over(map.data, map.bytes);
-
-        while (mcap_left(&cursor) > 0) {
-                (void) mcap_get_text(&cursor);
-                (void) mcap_get_text(&cursor);
-        }
-        return !cursor.failed;
-}
-
 static int channel_read(struct mcap_channel *ret_channel, const void *content, size_t bytes) {
         struct mcap_channel channel = {.content = content_of(content, bytes),
                                        .content_bytes = bytes};
@@ -117,7 +106,8 @@ static int channel_read(struct mcap_channel *ret_channel, const void *content, s
         metadata = mcap_get_text(&cursor);
         channel.metadata = metadata.data;
         channel.metadata_bytes = metadata.bytes;
-        r = cursor.failed || !map_holds(metadata) ? -EBADMSG : name_read(&channel.topic, topic);
+        r = cursor.failed || !mcap_map_holds(metadata) ? -EBADMSG
+                                                       : name_read(&channel.topic, topic);
         if (r == 0) {
                 r = name_read(&channel.encoding, encoding);
         }
@@ -208,9 +198,7 @@ bool mcap_channel_metadata(const struct mcap_channel *channel,
         struct mcap_cursor cursor = mcap_cursor_over(channel->metadata, channel->metadata_bytes);
         struct mcap_text name, value;
 
-        while (mcap_left(&cursor) > 0) {
-                name = mcap_get_text(&cursor);
-                value = mcap_get_text(&cursor);
+        while (mcap_get_pair(&cursor, &name, &value)) {
                 if (mcap_text_is(name, key)) {
                         *ret_value = value;
                         return true;

@@ -237,6 +237,26 @@ uint8_t mcap_get_record(struct mcap_cursor *cursor, struct mcap_cursor *ret_cont
         return opcode;
 }
 
+bool mcap_get_pair(struct mcap_cursor *cursor,
+                   struct mcap_text *ret_key,
+                   struct mcap_text *ret_value) {
+        if (mcap_left(cursor) == 0) {
+                return false;
+        }
+        *ret_key = mcap_get_text(cursor);
+        *ret_value = mcap_get_text(cursor);
+        return !cursor->failed;
+}
+
+bool mcap_map_holds(struct mcap_text map) {
+        struct mcap_cursor cursor = mcap_cursor_over(map.data, map.bytes);
+        struct mcap_text key, value;
+
+        while (mcap_get_pair(&cursor, &key, &value)) {
+        }
+        return !cursor.failed;
+}
+
 bool mcap_text_is(struct mcap_text text, const char *other) {
         return text.bytes == strlen(other) && memcmp(text.data, other, text.bytes) == 0;
 }

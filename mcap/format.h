@@ -117,6 +117,12 @@ struct mcap_text mcap_get_text(struct mcap_cursor *cursor);
 struct mcap_text mcap_get_bytes(struct mcap_cursor *cursor);
 /* The head of a record and its content, which has to be there whole. */
 uint8_t mcap_get_record(struct mcap_cursor *cursor, struct mcap_cursor *ret_content);
+/* The next key and value of a map; false: there is none, or not whole. */
+bool mcap_get_pair(struct mcap_cursor *cursor,
+                   struct mcap_text *ret_key,
+                   struct mcap_text *ret_value);
+/* Is the inside of a map whole pairs? */
+bool mcap_map_holds(struct mcap_text map);
 bool mcap_text_is(struct mcap_text text, const char *other);
 
 uint16_t mcap_load_u16(const uint8_t *at);

@@ -48,6 +48,10 @@ struct mcap_reader {
         struct entry *entries;
         size_t entry_count;
         size_t entry_room;
+        uint64_t *lists; /* where Metadata records stand */
+        size_t list_count;
+        size_t list_room;
+        struct mcap_buffer list; /* the last one that was asked for */
 
         bool wanted[UINT16_MAX + 1];
         bool all;
@@ -133,6 +137,22 @@ static struct entry *entry_add(struct mcap_reader *reader) {
         larger = &reader->entries[reader->entry_count++];
         memset(larger, 0, sizeof(*larger));
         return larger;
+}
+
+static int list_add(struct mcap_reader *reader, uint64_t offset) {
+        size_t room = reader->list_room ? 2 * reader->list_room : 8;
+        uint64_t *larger;
+
+        if (reader->list_count == reader->list_room) {
+                larger = reallocarray(reader->lists, room, sizeof(*larger));
+                if (!larger) {
+                        return -ENOMEM;
+                }
+                reader->lists = larger;
+                reader->list_room = room;
+        }
+        reader->lists[reader->list_count++] = offset;
+        return 0;
 }
 
 static int no_memory(struct mcap_reader *reader, struct mcap_error *reterr) {
@@ -259,6 +279,8 @@ static int take_index(struct mcap_reader *reader, uint64_t start) {
                 }
                 if (opcode == MCAP_CHUNK_INDEX) {
                         r = take_chunk_index(reader, content, start);
+                } else if (opcode == MCAP_METADATA_INDEX) {
+                        r = list_add(reader, mcap_get_u64(&content));
                 } else if (opcode == MCAP_STATISTICS) {
                         statistics = content;
                 } else {
@@ -456,6 +478,7 @@ static void forget_index(struct mcap_reader *reader) {
         mcap_catalogue_free(&summary->catalogue);
         mcap_buffer_free(&reader->index);
         reader->entry_count = 0;
+        reader->list_count = 0;
         *summary = kept;
 }
 
@@ -476,6 +499,8 @@ static int look_through(struct mcap_reader *reader, uint64_t offset, struct mcap
                 } else if (record.opcode == MCAP_MESSAGE || record.opcode == MCAP_SCHEMA ||
                            record.opcode == MCAP_CHANNEL) {
                         r = look_at_loose(reader, &record, &content, &damage);
+                } else if (record.opcode == MCAP_METADATA) {
+                        r = list_add(reader, offset) < 0 ? no_memory(reader, &damage) : 0;
                 }
                 reader->summary.attachment_count += record.opcode == MCAP_ATTACHMENT;
                 reader->summary.metadata_count += record.opcode == MCAP_METADATA;
@@ -578,6 +603,48 @@ int mcap_reader_open_indexed(struct mcap_reader **ret_reader,
 
 const struct mcap_summary *mcap_reader_summary(const struct mcap_reader *reader) {
         return &reader->summary;
+}
+
+/* --- lists --- */
+
+static int list_damaged(struct mcap_reader *reader, uint64_t offset, struct mcap_error *reterr) {
+        return mcap_error_at(reterr, -EBADMSG, reader->name, offset,
+                             "a list of metadata is damaged");
+}
+
+int mcap_reader_metadata(struct mcap_reader *reader,
+                         uint64_t index,
+                         struct mcap_metadata *ret_metadata,
+                         struct mcap_error *reterr) {
+        struct mcap_record record;
+        struct mcap_cursor cursor;
+        struct mcap_text pairs;
+        uint64_t offset;
+        int r;
+
+        if (index >= reader->list_count) {
+                return 0;
+        }
+        offset = reader->lists[index];
+        r = mcap_record_at(&reader->file, offset, &record, reterr);
+        if (r < 0 && r != -ENODATA) {
+                return r;
+        }
+        if (r <= 0 || record.opcode != MCAP_METADATA) {
+                return list_damaged(reader, offset, reterr);
+        }
+        r = mcap_record_load(&reader->file, &record, &reader->list, reterr);
+        if (r < 0) {
+                return r;
+        }
+        cursor = mcap_cursor_over(reader->list.data, reader->list.bytes);
+        ret_metadata->name = mcap_get_text(&cursor);
+        pairs = mcap_get_text(&cursor);
+        if (cursor.failed || mcap_left(&cursor) > 0 || !mcap_map_holds(pairs)) {
+                return list_damaged(reader, offset, reterr);
+        }
+        ret_metadata->pairs = mcap_cursor_over(pairs.data, pairs.bytes);
+        return 1;
 }
 
 /* --- selecting --- */
@@ -958,6 +1025,8 @@ void mcap_reader_close(struct mcap_reader *reader) {
         free(reader->heap);
         free(reader->order);
         free(reader->entries);
+        free(reader->lists);
+        mcap_buffer_free(&reader->list);
         mcap_buffer_free(&reader->index);
         mcap_catalogue_free(&reader->summary.catalogue);
         mcap_file_free(&reader->file);

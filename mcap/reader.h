@@ -94,6 +94,34 @@ int mcap_reader_open(struct mcap_reader **ret_reader,
 const struct mcap_summary *mcap_reader_summary(const struct mcap_reader *reader);
 
 /**
+ * struct mcap_metadata - a named list of keys and values
+ * @name:       of the list
+ * @pairs:      what mcap_get_pair() takes them from
+ */
+struct mcap_metadata {
+        struct mcap_text name;
+        struct mcap_cursor pairs;
+};
+
+/**
+ * mcap_reader_metadata() - read one of the lists that stand in the file
+ * @reader:     reader
+ * @index:      which one, from 0, in the order of the file
+ * @ret_metadata: set if there is one; until the next call on the reader
+ * @reterr:     set on failure
+ *
+ * No checksum covers them: a list may have other letters than were written.
+ *
+ * Return: 1; 0: there are no more; -EBADMSG: this one is damaged; -EFBIG: it is more than
+ *         memory_max; -ENOMEM or a read error.
+ * Context: May sleep, in read(2).
+ */
+int mcap_reader_metadata(struct mcap_reader *reader,
+                         uint64_t index,
+                         struct mcap_metadata *ret_metadata,
+                         struct mcap_error *reterr);
+
+/**
  * mcap_filter() - whether messages of a channel are wanted
  * @channel:    of the file
  * @context:    of mcap_reader_select()

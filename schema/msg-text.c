@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "schema/shape.h"
 #include "schema/util.h"
 
 #define SEPARATOR                                                                                  \
@@ -53,6 +54,14 @@ static int messages_add(struct msg_store *store, const char *name, const char *t
         }
 }
 
+/* The message of a text. */
+static int
+text_find(struct msg_store *store, const char *name, const char *text, struct msg **ret) {
+        int r = msg_name_check(name) ? messages_add(store, name, text) : -EBADMSG;
+
+        return r == 0 ? msg_store_find(store, name, ret) : r;
+}
+
 int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYTES]) {
         _cleanup_(diagnostics_clear) struct diagnostics diagnostics = {0};
         _cleanup_(arena_free) struct arena arena = {0};
@@ -61,10 +70,7 @@ int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYT
         uint8_t hash[32];
         int r;
 
-        r = msg_name_check(name) ? messages_add(&store, name, text) : -EBADMSG;
-        if (r == 0) {
-                r = msg_store_find(&store, name, &msg);
-        }
+        r = text_find(&store, name, text, &msg);
         if (r == 0) {
                 r = msg_type_hash(msg, 1, hash);
         }
@@ -77,4 +83,24 @@ int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYT
                 snprintf(ret_hash + strlen("RIHS01_") + 2 * i, 3, "%02x", hash[i]);
         }
         return 0;
+}
+
+int msg_text_canonical(const char *name, const char *text, struct buffer *buffer) {
+        _cleanup_(diagnostics_clear) struct diagnostics diagnostics = {0};
+        _cleanup_(arena_free) struct arena arena = {0};
+        struct msg_store store = {.arena = &arena, .diagnostics = &diagnostics};
+        const char *canonical;
+        struct msg *msg = NULL;
+        int r;
+
+        r = text_find(&store, name, text, &msg);
+        if (r == 0) {
+                r = shape_text(&canonical, msg, &arena, 1);
+        }
+        if (r == 0) {
+                buffer_print(buffer, "%s", canonical);
+                r = buffer->failed ? -ENOMEM : 0;
+        }
+        msg_store_close(&store);
+        return r == 0 || r == -ENOMEM ? r : -EBADMSG;
 }

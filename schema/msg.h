@@ -302,4 +302,14 @@ int msg_type_hash(struct msg *msg, uint32_t mark, uint8_t ret_hash[32]);
  */
 int msg_text_hash(const char *name, const char *text, char ret_hash[MSG_HASH_BYTES]);
 
+/**
+ * msg_text_canonical() - write the text of a type as topics have it
+ * @name:       the type's name
+ * @text:       ros2msg as others write it: with comments, and with names that have no package
+ * @buffer:     text to append to
+ *
+ * Return: 0, -EBADMSG if that is no text of a type, -ENOMEM if there is no memory.
+ */
+int msg_text_canonical(const char *name, const char *text, struct buffer *buffer);
+
 #endif

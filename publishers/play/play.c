@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,11 +16,14 @@
 #include <slipring/publisher.h>
 
 #include "bus/error.h"
+#include "bus/topic.h"
 #include "bus/type.h"
 #include "mcap/reader.h"
 #include "publishers/play/play.h"
 
-#define SLEEP_MAX_NS UINT64_C(100000000)
+/* Somebody presses keys. */
+#define SLEEP_MAX_NS UINT64_C(50000000)
+#define ASK_NS UINT64_C(20000000)
 #define ENCAPSULATION_BYTES 4u
 
 /* A topic of the bus, which may be several channels of the file. */
@@ -27,6 +31,7 @@ struct voice {
         char *topic;
         struct slipring_publisher *publisher;
         uint8_t identity[32];
+        bool used; /* a channel fits it */
 };
 
 /* What becomes of a channel. */
@@ -34,6 +39,15 @@ struct part {
         const struct mcap_channel *channel;
         size_t voice; /* index */
         bool plays;
+};
+
+/* Where the time of the file is, from the first message that is played: at @at_ns when the clock
+ * was at @since_ns, and at @rate from there; or standing there. */
+struct playhead {
+        uint64_t at_ns;
+        uint64_t since_ns;
+        double rate;
+        bool paused;
 };
 
 struct player {
@@ -46,6 +60,11 @@ struct player {
         struct voice *voices;
         size_t voice_count;
         bool told; /* of a message that was refused */
+        struct playhead head;
+        struct play_wish wish;
+        uint64_t stepped; /* of the steps that were wished */
+        uint64_t asked_ns;
+        uint64_t due_ns; /* when the last message was */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -72,11 +91,11 @@ static int line_length(const char *text, size_t bytes) {
 /* Says in which line of its text the file's type is another one. 0 or -EPROTOTYPE. */
 static int compare_texts(const struct player *player,
                          const char *topic,
-                         const struct mcap_schema *schema,
+                         const char *theirs,
+                         size_t left,
                          const struct slipring_type *type,
                          struct slipring_error *reterr) {
-        const char *theirs = (const char *) schema->data, *ours = type->text;
-        size_t left = schema->data_bytes;
+        const char *ours = type->text;
         int line = 1;
 
         while (left > 0 || *ours) {
@@ -112,8 +131,11 @@ static int compare(const struct player *player,
                    const struct mcap_channel *channel,
                    const struct slipring_type *type,
                    struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
         const struct mcap_schema *schema =
                 mcap_schema_find(&player->summary->catalogue, channel->schema_id);
+        char *text;
+        int r;
 
         if (strcmp(channel->encoding, "cdr") != 0 || !schema ||
             strcmp(schema->encoding, "ros2msg") != 0) {
@@ -126,7 +148,12 @@ static int compare(const struct player *player,
                                  "topic '%s' has the type %s on the bus, and %s in '%s'", topic,
                                  type->name, schema->name, player->options->path);
         }
-        return compare_texts(player, topic, schema, type, reterr);
+        text = options->canonical(options->userdata, schema->name, (const char *) schema->data,
+                                  schema->data_bytes);
+        r = compare_texts(player, topic, text ? text : (const char *) schema->data,
+                          text ? strlen(text) : schema->data_bytes, type, reterr);
+        free(text);
+        return r;
 }
 
 /*
@@ -170,6 +197,7 @@ static long voice_of(struct player *player, const char *topic, struct slipring_e
 static int prepare(struct player *player, size_t index, struct slipring_error *reterr) {
         const struct play_options *options = player->options;
         struct part *part = &player->parts[index];
+        struct slipring_error error = {0};
         const char *topic;
         long voice;
         int r;
@@ -182,19 +210,49 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
         }
         topic = options->rename(options->userdata, part->channel->topic);
         topic += *topic == '/';
-        voice = voice_of(player, topic, reterr);
+        voice = topic_name_check(topic, &error);
+        voice = voice < 0 ? voice : voice_of(player, topic, &error);
         if (voice == -ENOENT && !options->strict) {
                 note(player, "topic '%s' is not played: it is not on the bus", topic);
                 return 0;
         }
+        if (voice == -EINVAL && !options->strict) {
+                /* ROS has more names: capitals. */
+                note(player, "topic '%s' is not played: %s", topic, error.text);
+                return 0;
+        }
         if (voice < 0) {
-                return (int) voice;
+                return error_set(reterr, (int) voice, "%s", error.text);
         }
         r = compare(player, topic, part->channel,
-                    slipring_publisher_type(player->voices[voice].publisher), reterr);
+                    slipring_publisher_type(player->voices[voice].publisher), &error);
+        if (r < 0 && options->strict) {
+                return error_set(reterr, r, "%s", error.text);
+        }
+        if (r < 0) {
+                note(player, "%s; these %" PRIu64 " messages are left out", error.text,
+                     part->channel->message_count);
+                return 0;
+        }
         part->voice = (size_t) voice;
-        part->plays = r == 0;
-        return r;
+        part->plays = true;
+        player->voices[voice].used = true;
+        return 0;
+}
+
+/* Nobody is kept from a topic that nothing of the file fits. How many are left. */
+static size_t close_unused(const struct player *player) {
+        size_t used = 0;
+
+        for (size_t i = 0; i < player->voice_count; i++) {
+                struct voice *voice = &player->voices[i];
+
+                if (!voice->used) {
+                        voice->publisher = slipring_publisher_close(voice->publisher);
+                }
+                used += voice->used;
+        }
+        return used;
 }
 
 static int prepare_all(struct player *player, struct slipring_error *reterr) {
@@ -208,10 +266,10 @@ static int prepare_all(struct player *player, struct slipring_error *reterr) {
         for (size_t i = 0; r == 0 && i < count; i++) {
                 r = prepare(player, i, reterr);
         }
-        if (r == 0 && player->voice_count == 0) {
+        if (r == 0 && close_unused(player) == 0) {
                 r = error_set(reterr, -ENOENT,
-                              "'%s' has no message of a topic that is chosen and on the bus; "
-                              "slipring bag info and slipring list show both",
+                              "'%s' has no message of a topic that is chosen, and on the bus with "
+                              "the same type; slipring bag info and slipring list show both",
                               player->options->path);
         }
         return r;
@@ -287,22 +345,72 @@ publish(struct player *player, const struct mcap_message *message, struct slipri
         return 0;
 }
 
+/*
+ * Time
+ */
+
+static void ask(struct player *player, uint64_t now) {
+        struct playhead *head = &player->head;
+        struct play_wish *wish = &player->wish;
+
+        if (!player->options->ask || now - player->asked_ns < ASK_NS) {
+                return;
+        }
+        player->asked_ns = now;
+        player->options->ask(player->options->userdata, wish);
+        if (wish->rate == head->rate && wish->paused == head->paused) {
+                return;
+        }
+        if (!head->paused && now > head->since_ns) {
+                head->at_ns += (uint64_t) ((double) (now - head->since_ns) * head->rate);
+        }
+        /* What was late stays due, and what comes is due from here on. */
+        head->since_ns = now;
+        head->rate = wish->rate;
+        head->paused = wish->paused;
+}
+
+/* When a message is due that is so late in the file, if nothing changes. */
+static uint64_t due(const struct playhead *head, uint64_t offset_ns) {
+        double after =
+                offset_ns > head->at_ns ? (double) (offset_ns - head->at_ns) / head->rate : 0;
+
+        return head->since_ns + (uint64_t) (after < 1e18 ? after : 1e18);
+}
+
+/* Now, whatever the clock says. */
+static bool step(struct player *player, uint64_t offset_ns, uint64_t now) {
+        if (!player->head.paused || player->stepped == player->wish.steps) {
+                /* Those that came when it had gone on meanwhile are void. */
+                player->stepped = player->wish.steps;
+                return false;
+        }
+        player->stepped++;
+        player->head.at_ns = offset_ns;
+        player->due_ns = now;
+        return true;
+}
+
 /* False: stopped before. */
-static bool sleep_until(const struct player *player, uint64_t due_ns) {
-        uint64_t now;
-
+static bool sleep_until(struct player *player, uint64_t offset_ns) {
         while (!player->options->stopped()) {
+                uint64_t now = slipring_now_ns(), until = now + SLEEP_MAX_NS;
                 struct timespec time;
-                uint64_t until;
 
-                now = slipring_now_ns();
-                if (now >= due_ns) {
-                        if (now - due_ns > player->counts->late_max_ns) {
-                                player->counts->late_max_ns = now - due_ns;
-                        }
+                ask(player, now);
+                if (step(player, offset_ns, now)) {
                         return true;
                 }
-                until = due_ns - now > SLEEP_MAX_NS ? now + SLEEP_MAX_NS : due_ns;
+                if (!player->head.paused) {
+                        player->due_ns = due(&player->head, offset_ns);
+                        if (now >= player->due_ns) {
+                                if (now - player->due_ns > player->counts->late_max_ns) {
+                                        player->counts->late_max_ns = now - player->due_ns;
+                                }
+                                return true;
+                        }
+                        until = player->due_ns < until ? player->due_ns : until;
+                }
                 time.tv_sec = (time_t) (until / UINT64_C(1000000000));
                 time.tv_nsec = (long) (until % UINT64_C(1000000000));
                 clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL);
@@ -310,12 +418,10 @@ static bool sleep_until(const struct player *player, uint64_t due_ns) {
         return false;
 }
 
-/* Once through the file; its first message is due at @begin_ns, which is left at the last one's.
- * 1: to the end, 0: stopped, or negative errno. */
-static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error *reterr) {
-        const struct play_options *options = player->options;
-        uint64_t from_ns = player->summary->start_ns + options->offset_ns;
-        uint64_t start_ns = *begin_ns;
+/* Once through the file; its first message is due when the last one was. 1: to the end, 0: stopped,
+ * or negative errno. */
+static int pass(struct player *player, struct slipring_error *reterr) {
+        uint64_t from_ns = player->summary->start_ns + player->options->offset_ns;
         struct mcap_message message;
         struct mcap_error error = {0};
         int r;
@@ -324,11 +430,10 @@ static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         player->counts->passes++;
+        player->head.at_ns = 0;
+        player->head.since_ns = player->due_ns;
         while ((r = mcap_reader_next(player->reader, &message, &error)) == 1) {
-                double after = (double) (message.log_time_ns - from_ns) / options->rate;
-
-                *begin_ns = start_ns + (uint64_t) (after < 1e18 ? after : 1e18);
-                if (!sleep_until(player, *begin_ns)) {
+                if (!sleep_until(player, message.log_time_ns - from_ns)) {
                         return 0;
                 }
                 r = publish(player, &message, reterr);
@@ -340,21 +445,25 @@ static int pass(struct player *player, uint64_t *begin_ns, struct slipring_error
 }
 
 static int play(struct player *player, struct slipring_error *reterr) {
-        uint64_t started_ns = slipring_now_ns(), begin_ns = started_ns, published;
+        const struct play_options *options = player->options;
+        uint64_t started_ns = slipring_now_ns(), published;
         int r;
 
-        if (player->options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
-                return error_set(
-                        reterr, -EINVAL, "'%s' is over after %.3f s", player->options->path,
-                        (double) (player->summary->end_ns - player->summary->start_ns) / 1e9);
+        if (options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
+                return error_set(reterr, -EINVAL, "'%s' is over after %.3f s", options->path,
+                                 (double) (player->summary->end_ns - player->summary->start_ns) /
+                                         1e9);
         }
         /* A timer may be 50 us late otherwise, by default. */
         prctl(PR_SET_TIMERSLACK, 1UL);
+        player->due_ns = started_ns;
+        player->head = (struct playhead){.rate = options->rate, .paused = options->paused};
+        player->wish = (struct play_wish){.rate = options->rate, .paused = options->paused};
         do {
                 published = player->counts->published;
-                r = pass(player, &begin_ns, reterr);
+                r = pass(player, reterr);
                 /* A pass that has nothing to publish would go on without end, and without sleep. */
-        } while (r == 1 && player->options->loop && player->counts->published > published);
+        } while (r == 1 && options->loop && player->counts->published > published);
         player->counts->elapsed_ns = slipring_now_ns() - started_ns;
         return r < 0 ? r : 0;
 }

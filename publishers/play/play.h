@@ -18,6 +18,13 @@ struct play_counts {
         uint64_t elapsed_ns;
 };
 
+/* What somebody wants who plays along. */
+struct play_wish {
+        double rate; /* as in the options */
+        bool paused;
+        uint64_t steps; /* messages to publish while paused, since the start */
+};
+
 struct play_options {
         const char *bus; /* as in slipring_publisher_options */
         const char *path;
@@ -26,10 +33,18 @@ struct play_options {
         uint64_t offset_ns; /* begin so long after the first message */
 
         bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
+        /* The text of a type as a bus has it, from one that others wrote; NULL: it is none. To be
+         * freed. */
+        char *(*canonical)(void *userdata, const char *name, const char *text, size_t bytes);
         /* What it is called on the bus. */
         const char *(*rename)(void *userdata, const char *topic);
-        bool strict;           /* a topic that is wanted and not on the bus is an error */
+        /* A wanted channel whose topic is not on the bus, or of another type there, is an error;
+         * else it is left out, with a note. */
+        bool strict;
+        bool paused;           /* begin so */
         bool (*stopped)(void); /* looked at ten times a second, at least */
+        /* As often: has what somebody wants changed? It is left as it is if not. NULL: nobody. */
+        void (*ask)(void *userdata, struct play_wish *wish);
         void (*note)(void *userdata, const char *text); /* a line for the operator */
         void *userdata;
 };
@@ -39,11 +54,13 @@ struct play_options {
  * @ret_counts: set whatever happens
  *
  * Becomes the publisher of each topic first. Messages are due at absolute times, so that one which
- * was late delays none of the others. A message has to have the length of its type, and booleans
+ * was late delays none of the others. In a pause the time of the file stands still; a change of the
+ * rate begins where it is. A message has to have the length of its type, and booleans
  * that are; others are left out.
  *
- * Return: 0; -EPROTOTYPE: a topic has another type than in the file, @reterr says which field
- * differs; -ENOENT: no such file, or none of its topics is on the bus; -EBADMSG: not an MCAP file,
+ * Return: 0; -ENOENT: no such file, or none of its topics is on the bus with the same type;
+ * -EPROTOTYPE: strict, and a topic has another type than in the file, @reterr says which field
+ * differs; -EBADMSG: not an MCAP file,
  * or damaged; else as slipring_publisher_open() or a read error.
  */
 int play_run(const struct play_options *options,

@@ -175,14 +175,17 @@ static int schema_of(struct output *output, const struct slipring_type *type, ui
 }
 
 int output_channel(struct recorder *recorder, struct track *track, struct slipring_error *reterr) {
+        const struct slipring_type *type = &track->topic.header.type;
         struct output *output = &recorder->output;
         uint16_t schema;
         int r;
 
-        r = schema_of(output, &track->topic.header.type, &schema);
+        r = schema_of(output, type, &schema);
         if (r == 0) {
-                r = mcap_writer_channel(output->writer, schema, track->entry.name, "cdr", NULL,
-                                        &track->channel);
+                r = mcap_writer_channel(
+                        output->writer, schema, track->entry.name, "cdr",
+                        recorder->options->describe(recorder->options->userdata, type),
+                        &track->channel);
         }
         if (r < 0) {
                 return error_set(reterr, r, "topic '%s' cannot be announced in '%s': %s",

@@ -50,6 +50,9 @@ struct record_options {
         uint64_t since_ns;    /* begin so long ago, as far as the rings reach; 0: now */
 
         bool (*wanted)(void *userdata, const char *topic);
+        /* What a file says of a type besides its text: key, value, ..., NULL, until the next call;
+         * or NULL. What is computed from a text of ROS's is no matter of a recorder. */
+        const char *const *(*describe)(void *userdata, const struct slipring_type *type);
         bool (*stopped)(void);                          /* looked at ten times a second, at least */
         void (*note)(void *userdata, const char *text); /* a line for the operator */
         /* Once a second, and at the end. */

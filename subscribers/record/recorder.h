@@ -35,6 +35,7 @@ struct track {
         struct ring_reader reader;
         size_t total; /* index */
         bool open;
+        uint64_t held;   /* number of the sample that it held when the recording began; 0: none */
         bool gone;       /* the table has it no longer: what it still holds is all */
         unsigned serial; /* of the file that @channel is of */
         uint16_t channel;

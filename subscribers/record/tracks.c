@@ -102,11 +102,18 @@ static void track_begin(const struct recorder *recorder, struct track *track, bo
         if (new) {
                 /* All of it is new, also what the ring holds no longer. */
                 reader->next = 1;
-        } else if (since_ns && !recorder->begun) {
+                return;
+        }
+        if (since_ns && !recorder->begun) {
                 start_at(reader,
                          recorder->started_ns > since_ns ? recorder->started_ns - since_ns : 0);
         } else {
                 ring_reader_start(reader, SLIPRING_START_NEXT);
+        }
+        if (!recorder->begun && track->entry.rate_hz == 0 && !ring_reader_ready(reader)) {
+                /* A map, a calibration, a state: what it said last holds until it says more. */
+                ring_reader_start(reader, SLIPRING_START_NEWEST);
+                track->held = ring_reader_head(reader);
         }
 }
 
@@ -288,7 +295,7 @@ static int write_next(struct recorder *recorder,
         struct mcap_writer *writer = recorder->output.writer;
         struct mcap_error error = {0};
         struct ring_view view;
-        uint64_t time_ns;
+        uint64_t time_ns, log_time_ns;
         void *data;
         int r;
 
@@ -305,11 +312,27 @@ static int write_next(struct recorder *recorder,
                 return r == -EAGAIN ? 0 : r;
         }
         time_ns = view.publish_time_ns + (uint64_t) recorder->table.table->realtime_offset_ns;
+        log_time_ns = time_ns;
+        if (view.sequence == track->held && view.publish_time_ns < recorder->started_ns) {
+                log_time_ns =
+                        recorder->started_ns + (uint64_t) recorder->table.table->realtime_offset_ns;
+        }
         /* It counts either way: the writer knows how many of all were lost. */
         track->samples++;
-        r = mcap_writer_commit(writer, (uint32_t) view.sequence, time_ns, time_ns,
+        r = mcap_writer_commit(writer, (uint32_t) view.sequence, log_time_ns, time_ns,
                                view.payload_bytes + ENCAPSULATION_BYTES, &error);
         return r < 0 ? error_set(reterr, r, "%s", error.text) : 1;
+}
+
+/* Has room for one more, in a file that knows the track's topic. */
+static int
+make_room(struct recorder *recorder, struct track *track, struct slipring_error *reterr) {
+        int r = output_full(recorder) ? output_split(recorder, reterr) : 0;
+
+        if (r == 0 && track->serial != recorder->output.serial) {
+                r = output_channel(recorder, track, reterr);
+        }
+        return r;
 }
 
 /* What is there now; what comes meanwhile is left for the next visit. */
@@ -324,14 +347,12 @@ track_drain(struct recorder *recorder, struct track *track, struct slipring_erro
         if ((head - track->reader.next + 1) * 2 > track->entry.depth) {
                 recorder->pace_ns /= 2;
         }
-        if (track->serial != recorder->output.serial) {
-                r = output_channel(recorder, track, reterr);
-                if (r < 0) {
-                        return r;
-                }
-        }
         do {
-                r = write_next(recorder, track, &head, reterr);
+                /* For each: a ring may hold more than a file shall. */
+                r = make_room(recorder, track, reterr);
+                if (r == 0) {
+                        r = write_next(recorder, track, &head, reterr);
+                }
         } while (r == 1 && track->reader.next <= until);
         if (r == -EBADMSG && (!reterr || reterr->code == 0)) {
                 recorder_note(recorder,
@@ -359,9 +380,6 @@ int tracks_drain(struct recorder *recorder, struct slipring_error *reterr) {
                 struct track *track = recorder->tracks[i];
 
                 r = track->open ? track_drain(recorder, track, reterr) : 0;
-                if (r == 0 && output_full(recorder)) {
-                        r = output_split(recorder, reterr);
-                }
                 if (r < 0) {
                         return r;
                 }

@@ -100,6 +100,30 @@ static int64_t read_all(struct mcap_reader *reader, uint64_t start_ns, uint64_t 
         return r < 0 ? r : (int64_t) count;
 }
 
+/* Each list is whole pairs, or says where it is not. */
+static void read_lists(struct mcap_reader *reader) {
+        struct mcap_text key, value;
+        struct mcap_metadata list;
+        struct mcap_error error;
+        volatile uint8_t sum = 0;
+        uint64_t i;
+        size_t k;
+        int r;
+
+        for (i = 0; (r = mcap_reader_metadata(reader, i, &list, &error)) != 0; i++) {
+                CHECK(r == 1 || (r == error.code && error.text[0]));
+                while (r == 1 && mcap_get_pair(&list.pairs, &key, &value)) {
+                        for (k = 0; k < key.bytes; k++) {
+                                sum = (uint8_t) (sum + key.data[k]);
+                        }
+                        for (k = 0; k < value.bytes; k++) {
+                                sum = (uint8_t) (sum + value.data[k]);
+                        }
+                }
+                CHECK(r < 0 || !list.pairs.failed);
+        }
+}
+
 static void check_recovered(int fd, uint64_t messages) {
         struct mcap_reader *reader;
         struct mcap_error error;
@@ -136,6 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
                 CHECK(r == error.code && error.text[0]);
                 return 0;
         }
+        read_lists(reader);
         (void) read_all(reader, 0, UINT64_MAX);
         (void) read_all(reader, 5, 1000000);
         mcap_reader_close(reader);

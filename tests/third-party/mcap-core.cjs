@@ -53,6 +53,10 @@ async function recording() {
     check('schema encoding', schema.encoding, 'ros2msg');
   }
   check('statistics', Number(reader.statistics.messageCount), lines.length);
+  for (const channel of reader.channelsById.values()) {
+    const hash = channel.metadata.get('topic_type_hash');
+    check('type hash', /^RIHS01_[0-9a-f]{64}$/.test(hash), true);
+  }
   for await (const metadata of reader.readMetadata()) {
     check('metadata', metadata.name, 'slipring');
     check('bus', metadata.metadata.has('bus'), true);

@@ -17,61 +17,13 @@
 #include <unistd.h>
 
 #include "mcap/recover.h"
-
-/* How many allocations still succeed; negative: all. */
-static int left = -1;
-
-static bool fails(void) {
-        if (left == 0) {
-                errno = ENOMEM;
-                return true;
-        }
-        left -= left > 0;
-        return false;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *old, size_t bytes);
-void *__real_reallocarray(void *old, size_t count, size_t bytes);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *old, size_t bytes);
-void *__wrap_reallocarray(void *old, size_t count, size_t bytes);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t bytes);
-
-void *__wrap_malloc(size_t bytes) {
-        return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes) {
-        return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *old, size_t bytes) {
-        return fails() ? NULL : __real_realloc(old, bytes);
-}
-
-void *__wrap_reallocarray(void *old, size_t count, size_t bytes) {
-        return fails() ? NULL : __real_reallocarray(old, count, bytes);
-}
-
-char *__wrap_strdup(const char *text) {
-        return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t bytes) {
-        return fails() ? NULL : __real_strndup(text, bytes);
-}
+#include "tests/harness/failing.h"
 
 #define CHANNELS 90u
 #define MESSAGES 300u
 
-/* As far as it gets; how many messages were committed. Only that one allocation fails: what comes
- * after it works again. */
+/* As far as it gets; how many messages were committed. What comes after the first failure works
+ * again. */
 static int write_file(int fd, unsigned *ret_committed) {
         struct mcap_writer_options options = {.compression = MCAP_COMPRESSION_ZSTD,
                                               .chunk_bytes = 2048};
@@ -108,7 +60,7 @@ static int write_file(int fd, unsigned *ret_committed) {
                 }
         }
         if (r < 0) {
-                left = -1;
+                failing_stop();
         }
         closed = mcap_writer_close(writer, &counts, &error);
         assert_true(closed >= 0 || closed == -ENOMEM);
@@ -119,6 +71,7 @@ static int write_file(int fd, unsigned *ret_committed) {
 }
 
 static int read_file(int fd, unsigned *ret_count) {
+        struct mcap_metadata list;
         struct mcap_message message;
         struct mcap_reader *reader;
         struct mcap_error error;
@@ -128,6 +81,11 @@ static int read_file(int fd, unsigned *ret_count) {
         r = mcap_reader_open(&reader, fd, "memory.mcap", 0, &error);
         if (r < 0) {
                 assert_non_null(strstr(error.text, "memory"));
+                return r;
+        }
+        r = mcap_reader_metadata(reader, 0, &list, &error);
+        if (r < 0) {
+                mcap_reader_close(reader);
                 return r;
         }
         while ((r = mcap_reader_next(reader, &message, &error)) == 1) {
@@ -140,13 +98,14 @@ static int read_file(int fd, unsigned *ret_count) {
 
 static void test_writer_without_memory(void **state) {
         unsigned committed, count;
-        int at = 0, fd, r;
+        unsigned at = 0;
+        int fd, r;
 
         do {
                 fd = memfd_create("memory.mcap", MFD_CLOEXEC);
-                left = at++;
+                failing_start(at++, true);
                 r = write_file(fd, &committed);
-                left = -1;
+                failing_stop();
                 assert_true(r == 0 || r == -ENOMEM);
                 /* The first write is the magic and the header. */
                 if (lseek(fd, 0, SEEK_END) > 0) {
@@ -161,7 +120,8 @@ static void test_writer_without_memory(void **state) {
 
 static void test_reader_without_memory(void **state) {
         unsigned committed, count;
-        int at, fd, r, cut;
+        unsigned at;
+        int fd, r, cut;
 
         for (cut = 0; cut < 2; cut++) {
                 fd = memfd_create("memory.mcap", MFD_CLOEXEC);
@@ -170,9 +130,9 @@ static void test_reader_without_memory(void **state) {
                 assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - cut), 0);
                 at = 0;
                 do {
-                        left = at++;
+                        failing_start(at++, true);
                         r = read_file(fd, &count);
-                        left = -1;
+                        failing_stop();
                         assert_true(r == 0 || r == -ENOMEM);
                 } while (r < 0);
                 assert_int_equal(count, MESSAGES);
@@ -185,16 +145,17 @@ static void test_recovery_without_memory(void **state) {
         struct mcap_recovery recovery;
         unsigned committed, count;
         struct mcap_error error;
-        int at = 0, fd, to, r;
+        unsigned at = 0;
+        int fd, to, r;
 
         fd = memfd_create("memory.mcap", MFD_CLOEXEC);
         assert_int_equal(write_file(fd, &committed), 0);
         assert_int_equal(ftruncate(fd, lseek(fd, 0, SEEK_END) - 1), 0);
         do {
                 to = memfd_create("new.mcap", MFD_CLOEXEC);
-                left = at++;
+                failing_start(at++, true);
                 r = mcap_recover(fd, "memory.mcap", to, "new.mcap", 0, &recovery, &error);
-                left = -1;
+                failing_stop();
                 assert_true(r == 0 || r == -ENOMEM);
                 assert_true(r == 0 || strstr(error.text, "memory"));
                 if (r == 0) {

@@ -632,8 +632,39 @@ static void test_hash_of_text_takes_nothing_for_granted(void **state) {
         assert_int_equal(whole, 4);
 }
 
+/* As files of ROS 2 have it, and as topics do: one text, which stays as it is. */
+static void test_canonical_text(void **state) {
+        static const char canonical[] = "uint8 KIND_OK=0\n"
+                                        "std_msgs/Header header\n"
+                                        "a_msgs/B[2] b\n"
+                                        "uint8[3] pad0\n" LINE "MSG: std_msgs/Header\n"
+                                        "builtin_interfaces/Time stamp\n"
+                                        "string frame_id\n" LINE "MSG: builtin_interfaces/Time\n"
+                                        "int32 sec\n"
+                                        "uint32 nanosec\n" LINE "MSG: a_msgs/B\n"
+                                        "float64[<=3] values\n";
+        static const char foreign[] = "# What it is.\n\nuint8 KIND_OK = 0 # fine\n"
+                                      "Header  header\nB[2] b\nuint8[3] pad0\n" LINE
+                                      "MSG: a_msgs/B\nfloat64[<=3] values # three\n" LINE
+                                      "MSG: std_msgs/Header\n# Of all.\nbuiltin_interfaces/Time "
+                                      "stamp\nstring frame_id\n" LINE
+                                      "MSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n";
+        const char *const texts[] = {canonical, foreign};
+        struct buffer buffer = {0};
+
+        for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+                assert_int_equal(msg_text_canonical("a_msgs/msg/T", texts[i], &buffer), 0);
+                assert_string_equal(buffer.text, canonical);
+                buffer_free(&buffer);
+        }
+        assert_int_equal(msg_text_canonical("a_msgs/msg/T", "C c\n", &buffer), -EBADMSG);
+        assert_int_equal(msg_text_canonical("T", "bool b\n", &buffer), -EBADMSG);
+        assert_null(buffer.text);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_canonical_text),
                 cmocka_unit_test(test_parse_takes_what_ros_takes),
                 cmocka_unit_test(test_parse_says_what_is_wrong),
                 cmocka_unit_test(test_parse_bounds_lines_names_and_fields),

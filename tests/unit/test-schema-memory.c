@@ -16,58 +16,7 @@
 
 #include "schema/generate.h"
 #include "schema/schema.h"
-
-static bool counting;
-static unsigned left;
-
-/* Is this the allocation that fails? */
-static bool fails(void) {
-        if (!counting || left == 0) {
-                return false;
-        }
-        if (--left > 0) {
-                return false;
-        }
-        errno = ENOMEM;
-        return true;
-}
-
-void *__real_malloc(size_t bytes);
-void *__real_calloc(size_t count, size_t bytes);
-void *__real_realloc(void *memory, size_t bytes);
-void *__real_reallocarray(void *memory, size_t count, size_t bytes);
-char *__real_strdup(const char *text);
-char *__real_strndup(const char *text, size_t bytes);
-void *__wrap_malloc(size_t bytes);
-void *__wrap_calloc(size_t count, size_t bytes);
-void *__wrap_realloc(void *memory, size_t bytes);
-void *__wrap_reallocarray(void *memory, size_t count, size_t bytes);
-char *__wrap_strdup(const char *text);
-char *__wrap_strndup(const char *text, size_t bytes);
-
-void *__wrap_malloc(size_t bytes) {
-        return fails() ? NULL : __real_malloc(bytes);
-}
-
-void *__wrap_calloc(size_t count, size_t bytes) {
-        return fails() ? NULL : __real_calloc(count, bytes);
-}
-
-void *__wrap_realloc(void *memory, size_t bytes) {
-        return fails() ? NULL : __real_realloc(memory, bytes);
-}
-
-void *__wrap_reallocarray(void *memory, size_t count, size_t bytes) {
-        return fails() ? NULL : __real_reallocarray(memory, count, bytes);
-}
-
-char *__wrap_strdup(const char *text) {
-        return fails() ? NULL : __real_strdup(text);
-}
-
-char *__wrap_strndup(const char *text, size_t bytes) {
-        return fails() ? NULL : __real_strndup(text, bytes);
-}
+#include "tests/harness/failing.h"
 
 static const char good[] =
         "slipring: 1\nbus: b\ndefaults: {owner: root, depth: 2}\n"
@@ -89,7 +38,7 @@ static int drop(void *context, const char *path, const struct buffer *text) {
         return 0;
 }
 
-static int load_and_generate(const char *text, bool *ret_failed) {
+static int load_and_generate(const char *text, unsigned which, bool *ret_failed) {
         static const struct schema_machine machine = {UINT64_MAX, UINT64_MAX, UINT64_MAX,
                                                       UINT64_MAX};
         const struct schema_options options = {.user = 0, .machine = &machine};
@@ -98,7 +47,7 @@ static int load_and_generate(const char *text, bool *ret_failed) {
         struct buffer header = {0};
         int r;
 
-        counting = true;
+        failing_start(which, false);
         r = schema_load_text(&schema, "test", text, strlen(text), &options, &diagnostics);
         if (r == 0) {
                 r = generate_c(&header, schema);
@@ -106,8 +55,7 @@ static int load_and_generate(const char *text, bool *ret_failed) {
                         r = generate_ros2msg(schema, drop, NULL);
                 }
         }
-        counting = false;
-        *ret_failed = left == 0;
+        *ret_failed = failing_stop();
         buffer_free(&header);
         schema_free(schema);
         diagnostics_clear(&diagnostics);
@@ -119,11 +67,9 @@ static unsigned fail_each(const char *text, int expected) {
         bool failed = true;
         unsigned n;
 
-        for (n = 1; failed; n++) {
-                int r;
+        for (n = 0; failed; n++) {
+                int r = load_and_generate(text, n, &failed);
 
-                left = n;
-                r = load_and_generate(text, &failed);
                 /* A diagnostic may have to do without its source line; nothing else may. */
                 assert_true(r == -ENOMEM || r == expected);
                 assert_true(failed || r == expected);

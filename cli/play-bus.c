@@ -1,0 +1,277 @@
+/*
+ * A bus for a recording: its schema, and a manager that ends with us.
+ */
+
+#include "cli/play-bus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bus/error.h"
+#include "bus/manager/manager.h"
+#include "bus/manager/takedown.h"
+#include "cli/live.h"
+
+#define LOOK_NS 5000000L
+
+/*
+ * Its name
+ */
+
+/* "USER/BUS" as --bus, the environment or the file has it; NULL: nobody says it. */
+static const char *name_wanted(const struct cli *cli, struct mcap_reader *reader, char text[160]) {
+        const char *name = cli->bus ? cli->bus : getenv("SLIPRING_BUS");
+        struct mcap_metadata list;
+        struct mcap_text key, value;
+
+        if (name && *name) {
+                return name;
+        }
+        for (uint64_t i = 0; mcap_reader_metadata(reader, i, &list, NULL) == 1; i++) {
+                while (mcap_text_is(list.name, "slipring") &&
+                       mcap_get_pair(&list.pairs, &key, &value)) {
+                        if (mcap_text_is(key, "bus")) {
+                                snprintf(text, 160, "%.*s", (int) value.bytes,
+                                         (const char *) value.data);
+                                /* Whose it was is not whose it will be. */
+                                name = strrchr(text, '/');
+                                return name ? name + 1 : text;
+                        }
+                }
+        }
+        return NULL;
+}
+
+/* The bus's own name, if it is one that we may make. */
+static const char *name_checked(const struct cli *cli, const char *name) {
+        const char *slash = strrchr(name, '/'), *own = error_user(geteuid());
+        struct slipring_error error = {0};
+
+        if (slash &&
+            (strlen(own) != (size_t) (slash - name) || strncmp(name, own, strlen(own)) != 0)) {
+                cli_error(cli, "bus '%s' is not up, and --create makes buses of %s only", name,
+                          own);
+                return NULL;
+        }
+        name = slash ? slash + 1 : name;
+        if (directory_name_check(name, &error) < 0) {
+                cli_error(cli, "%s", error.text);
+                return NULL;
+        }
+        return name;
+}
+
+/*
+ * Its manager
+ */
+
+__attribute__((noreturn)) static void
+manage(const char *schema, pid_t parent, const sigset_t *mask) {
+        static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+        const struct manager_options options = {
+                .program = "slipring play", .schema = schema, .quiet = true, .foreground = true};
+        int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+        /* Keys are for the player, and so are signals of the terminal: it says when this is over.
+         * What it prints is all that anybody expects on standard output. */
+        for (size_t i = 0; i < sizeof(caught) / sizeof(caught[0]); i++) {
+                signal(caught[i], SIG_DFL);
+        }
+        sigprocmask(SIG_SETMASK, mask, NULL);
+        setsid();
+        dup2(nothing, STDIN_FILENO);
+        dup2(nothing, STDOUT_FILENO);
+        unsetenv("NOTIFY_SOCKET");
+        unsetenv("WATCHDOG_USEC");
+        prctl(PR_SET_NAME, "slipring-bus");
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        _exit(getppid() == parent ? manager_run(&options) : 1);
+}
+
+/* Are all its topics there? */
+static bool complete(const char *name, size_t topics) {
+        struct directory directory = {.segment = SEGMENT_NONE};
+        struct slipring_error error = {0};
+        struct view view = VIEW_NONE;
+        bool is = false;
+
+        if (directory_locate(&directory, name, &error) == 0) {
+                is = view_attach(&view, &directory, &error) == 0 && view.count >= topics;
+                view_close(&view);
+        }
+        return is;
+}
+
+static bool await(struct play_bus *bus, size_t topics) {
+        const struct timespec while_it_starts = {.tv_nsec = LOOK_NS};
+
+        while (!live_stopped() && !complete(bus->name, topics)) {
+                if (waitpid(bus->manager, NULL, WNOHANG) != 0) {
+                        bus->manager = 0;
+                        return false;
+                }
+                nanosleep(&while_it_starts, NULL);
+        }
+        return true;
+}
+
+static int
+start(const struct cli *cli, struct play_bus *bus, const char *directory, size_t topics) {
+        pid_t parent = getpid();
+        sigset_t all, mask;
+        char *schema;
+
+        if (asprintf(&schema, "%s/bus.yaml", directory) < 0) {
+                cli_error(cli, "out of memory");
+                return CLI_FAILURE;
+        }
+        fflush(NULL);
+        /* A signal that the child got from us must not end in a handler of ours. */
+        sigfillset(&all);
+        sigprocmask(SIG_BLOCK, &all, &mask);
+        bus->manager = fork();
+        if (bus->manager == 0) {
+                manage(schema, parent, &mask);
+        }
+        sigprocmask(SIG_SETMASK, &mask, NULL);
+        free(schema);
+        if (bus->manager < 0) {
+                cli_error(cli, "cannot start a manager: %s", strerror(errno));
+                bus->manager = 0;
+                return CLI_FAILURE;
+        }
+        if (!await(bus, topics)) {
+                cli_error(cli, "no bus could be made of the file; why stands above");
+                return CLI_FAILURE;
+        }
+        return CLI_OK;
+}
+
+/*
+ * Its schema
+ */
+
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *place) {
+        (void) status;
+        (void) type;
+        (void) place;
+        return remove(path) < 0 ? -1 : 0;
+}
+
+/* In a directory that is gone once the manager has read it. */
+static int make(const struct cli *cli,
+                const struct play_options *options,
+                struct mcap_reader *reader,
+                const char *name,
+                struct play_bus *bus) {
+        const char *root = getenv("TMPDIR");
+        size_t topics;
+        char *path;
+        int code;
+
+        if (asprintf(&path, "%s/slipring-play-XXXXXX", root && *root ? root : "/tmp") < 0) {
+                cli_error(cli, "out of memory");
+                return CLI_FAILURE;
+        }
+        if (!mkdtemp(path)) {
+                cli_error(cli, "cannot create '%s': %s", path, strerror(errno));
+                free(path);
+                return CLI_FAILURE;
+        }
+        code = play_schema_write(cli, options, reader, path, name, &topics);
+        if (code == CLI_OK) {
+                code = start(cli, bus, path, topics);
+        }
+        (void) nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+        free(path);
+        return code;
+}
+
+static int choose(const struct cli *cli,
+                  const struct play_options *options,
+                  struct mcap_reader *reader,
+                  struct play_bus *bus) {
+        struct directory directory = {.segment = SEGMENT_NONE};
+        struct slipring_error error = {0};
+        struct view view = VIEW_NONE;
+        char text[160];
+        const char *name = name_wanted(cli, reader, text);
+        int r;
+
+        if (!name) {
+                cli_error(cli,
+                          "'%s' does not say of which bus it is: name the one to make with --bus",
+                          options->path);
+                return CLI_USAGE;
+        }
+        r = directory_locate(&directory, name, &error);
+        if (r == 0) {
+                r = view_attach(&view, &directory, &error);
+                snprintf(bus->name, sizeof(bus->name), "%s", view.bus);
+                view_close(&view);
+        }
+        if (r != -ENOENT) {
+                if (r < 0) {
+                        cli_error(cli, "%s", error.text);
+                }
+                return r < 0 ? view_exit_code(r) : CLI_OK;
+        }
+        name = name_checked(cli, name);
+        if (!name) {
+                return CLI_USAGE;
+        }
+        snprintf(bus->name, sizeof(bus->name), "%.90s/%.63s", error_user(geteuid()), name);
+        return make(cli, options, reader, name, bus);
+}
+
+int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
+        struct mcap_error error = {0};
+        struct mcap_reader *reader;
+        int fd = open(options->path, O_RDONLY | O_CLOEXEC), code;
+
+        *bus = (struct play_bus){.manager = 0};
+        if (fd < 0) {
+                cli_error(cli, "cannot open '%s': %s", options->path, strerror(errno));
+                return CLI_FAILURE;
+        }
+        if (mcap_reader_open(&reader, fd, options->path, 0, &error) < 0) {
+                cli_error(cli, "%s", error.text);
+                code = CLI_FAILURE;
+        } else {
+                code = choose(cli, options, reader, bus);
+                mcap_reader_close(reader);
+        }
+        close(fd);
+        return code;
+}
+
+int play_bus_close(const struct cli *cli, struct play_bus *bus) {
+        struct slipring_error error = {0};
+        struct takedown down;
+        int status = 0;
+
+        if (!bus->manager) {
+                return CLI_OK;
+        }
+        kill(bus->manager, SIGTERM);
+        while (waitpid(bus->manager, &status, 0) < 0 && errno == EINTR) {
+        }
+        bus->manager = 0;
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+                return CLI_OK;
+        }
+        /* Somebody ended it otherwise. */
+        if (takedown(&down, bus->name, false, &error) < 0 && error.code != -ENOENT) {
+                cli_error(cli, "%s", error.text);
+                return CLI_FAILURE;
+        }
+        return CLI_OK;
+}

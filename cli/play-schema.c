@@ -1,0 +1,642 @@
+/*
+ * The schema of a bus from a recording.
+ *
+ * Own types of the bus that was recorded become own types again: their packages and their units
+ * stand beside them, so that they have the identity that programs compiled for them ask for. Every
+ * other type becomes a message file as ROS 2 has them, which is all that a file of somebody else
+ * says.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bus/error.h"
+#include "bus/topic.h"
+#include "bus/type.h"
+#include "cli/cdr.h"
+#include "cli/play-bus.h"
+#include "cli/view.h"
+#include "schema/buffer.h"
+#include "schema/schema.h"
+
+/* A ring is as deep as a second of the topic, within these. */
+#define RING_BYTES_MAX (64.0 * 1024 * 1024)
+
+/* A type that stands in the schema, or in a file beside it. */
+struct placed {
+        const char *name;
+        const char *text;
+        bool own;
+};
+
+/* What never changes of a message: the length of a sequence, or its strings by the innermost
+ * index. */
+struct held {
+        const char *path; /* without indexes */
+        bool sequence;
+        uint32_t length;
+        char **texts;
+        size_t count;
+};
+
+struct plan {
+        const struct cli *cli;
+        const struct play_options *options;
+        struct mcap_reader *reader;
+        const struct mcap_summary *summary;
+        const char *directory;
+        char package[SLIPRING_BUS_NAME_MAX + 1]; /* of the own types; "": none is known */
+        struct arena arena;
+        struct buffer types;
+        struct buffer topics;
+        struct placed *placed;
+        size_t placed_count;
+        const char **names; /* of topics */
+        size_t name_count;
+
+        /* The channel that is being looked at. */
+        const struct mcap_channel *channel;
+        struct mcap_text units;
+        struct cdr cdr;
+        struct held *held;
+        size_t held_count;
+        size_t message_bytes;
+        char problem[512];
+};
+
+__attribute__((format(printf, 2, 3))) static bool
+impossible(struct plan *plan, const char *format, ...) {
+        va_list list;
+
+        va_start(list, format);
+        vsnprintf(plan->problem, sizeof(plan->problem), format, list);
+        va_end(list);
+        return false;
+}
+
+static bool no_memory(struct plan *plan) {
+        return impossible(plan, "out of memory");
+}
+
+/*
+ * What a message holds
+ */
+
+/* "a[3].b[7]" as "a.b", and the 7. */
+static char *strip(struct plan *plan, size_t *ret_index) {
+        char *path = arena_copy(&plan->arena, plan->cdr.path, strlen(plan->cdr.path));
+        char *to = path;
+
+        *ret_index = 0;
+        for (const char *from = path; path && *from;) {
+                if (*from != '[') {
+                        *to++ = *from++;
+                        continue;
+                }
+                *ret_index = strtoul(from + 1, NULL, 10);
+                from += strcspn(from, "]") + 1;
+        }
+        if (path) {
+                *to = '\0';
+        }
+        return path;
+}
+
+static struct held *held_of(struct plan *plan, const char *path, bool sequence) {
+        struct held *larger;
+
+        for (size_t i = 0; i < plan->held_count; i++) {
+                if (plan->held[i].sequence == sequence && !strcmp(plan->held[i].path, path)) {
+                        return &plan->held[i];
+                }
+        }
+        larger = reallocarray(plan->held, plan->held_count + 1, sizeof(*larger));
+        if (!larger) {
+                return NULL;
+        }
+        plan->held = larger;
+        larger += plan->held_count++;
+        *larger = (struct held){.path = path, .sequence = sequence, .length = UINT32_MAX};
+        return larger;
+}
+
+static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
+        (void) userdata;
+        (void) field;
+        (void) at;
+}
+
+static void on_length(void *userdata, uint32_t count) {
+        struct plan *plan = userdata;
+        size_t index;
+        const char *path = strip(plan, &index);
+        struct held *held = path ? held_of(plan, path, true) : NULL;
+
+        if (!held) {
+                no_memory(plan);
+                return;
+        }
+        if (held->length != UINT32_MAX && held->length != count) {
+                impossible(plan, "sequences '%s' of one message have different lengths", path);
+        }
+        held->length = count;
+}
+
+static void on_string(void *userdata, const uint8_t *text, size_t bytes) {
+        struct plan *plan = userdata;
+        size_t index, length = strnlen((const char *) text, bytes);
+        const char *path = strip(plan, &index);
+        char *copy = arena_copy(&plan->arena, (const char *) text, length), **larger;
+        struct held *held = path ? held_of(plan, path, false) : NULL;
+
+        if (!held || !copy) {
+                no_memory(plan);
+                return;
+        }
+        for (size_t i = 0; i < length; i++) {
+                if (copy[i] < ' ' || copy[i] > '~') {
+                        impossible(plan, "string '%s' is not of printable ASCII", path);
+                        return;
+                }
+        }
+        if (index < held->count) {
+                if (strcmp(held->texts[index], copy) != 0) {
+                        impossible(plan, "strings '%s' differ by more than the index of an element",
+                                   path);
+                }
+                return;
+        }
+        larger = reallocarray(held->texts, held->count + 1, sizeof(*larger));
+        if (!larger) {
+                no_memory(plan);
+                return;
+        }
+        held->texts = larger;
+        larger[held->count++] = copy;
+}
+
+static bool this_channel(const struct mcap_channel *channel, void *context) {
+        const struct plan *plan = context;
+
+        return channel == plan->channel;
+}
+
+static bool look_at_message(struct plan *plan) {
+        struct mcap_error error = {0};
+        struct mcap_message message;
+        int r;
+
+        if (mcap_reader_select(plan->reader, this_channel, plan, 0, UINT64_MAX) < 0) {
+                return no_memory(plan);
+        }
+        r = mcap_reader_next(plan->reader, &message, &error);
+        if (r <= 0) {
+                return impossible(plan, "%s", r < 0 ? error.text : "it has no message");
+        }
+        plan->message_bytes = message.bytes;
+        if (!cdr_walk(&plan->cdr, &message)) {
+                return impossible(plan, "its first message is not of its type");
+        }
+        return !*plan->problem;
+}
+
+/*
+ * Types
+ */
+
+static const char *base_name(const char *name) {
+        return strrchr(name, '/') + 1;
+}
+
+/* Time and Duration, which the schema has as kinds; NULL for others. */
+static const char *builtin(const struct msg_field *field) {
+        if (field->kind != SLIPRING_KIND_STRUCT) {
+                return NULL;
+        }
+        if (!strcmp(field->nested_name, "builtin_interfaces/msg/Time")) {
+                return "time";
+        }
+        return strcmp(field->nested_name, "builtin_interfaces/msg/Duration") ? NULL : "duration";
+}
+
+/* May the schema have this as an own type? */
+static bool is_own(const struct plan *plan, const struct msg *msg, unsigned depth) {
+        if (depth > SLIPRING_NESTING_MAX || !*plan->package ||
+            strcmp(msg->package, plan->package) != 0 || msg->field_count == 0) {
+                return false;
+        }
+        for (size_t i = 0; i < msg->constant_count; i++) {
+                if (msg->constants[i].kind == MSG_KIND_STRING) {
+                        return false;
+                }
+        }
+        for (size_t i = 0; i < msg->field_count; i++) {
+                const struct msg_field *field = &msg->fields[i];
+                const struct cdr_type *nested;
+
+                if ((field->array != MSG_SINGLE && field->array != MSG_ARRAY) ||
+                    field->kind == MSG_KIND_STRING || field->byte) {
+                        return false;
+                }
+                if (field->kind != SLIPRING_KIND_STRUCT || builtin(field)) {
+                        continue;
+                }
+                nested = cdr_type_find(&plan->cdr, field->nested_name);
+                if (!nested || !is_own(plan, nested->msg, depth + 1)) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+static const struct placed *placed_find(const struct plan *plan, const char *name, bool own) {
+        for (size_t i = 0; i < plan->placed_count; i++) {
+                if (plan->placed[i].own == own && !strcmp(plan->placed[i].name, name)) {
+                        return &plan->placed[i];
+                }
+        }
+        return NULL;
+}
+
+/* Remembers one; false: no memory. */
+static bool place(struct plan *plan, const struct cdr_type *type, bool own) {
+        struct placed *larger = reallocarray(plan->placed, plan->placed_count + 1, sizeof(*larger));
+        char *name = arena_copy(&plan->arena, type->msg->name, strlen(type->msg->name));
+        char *text = arena_copy(&plan->arena, type->text, type->bytes);
+
+        plan->placed = larger ? larger : plan->placed;
+        if (!larger || !name || !text) {
+                return no_memory(plan);
+        }
+        larger[plan->placed_count++] = (struct placed){.name = name, .text = text, .own = own};
+        return true;
+}
+
+/* Is each type new, or as it was on another topic? */
+static bool types_agree(struct plan *plan, bool own) {
+        for (size_t i = 0; i < plan->cdr.type_count; i++) {
+                const struct cdr_type *type = &plan->cdr.types[i];
+                const struct placed *placed = placed_find(plan, type->msg->name, own);
+
+                if (!msg_name_check(type->msg->name)) {
+                        return impossible(plan, "'%s' is no name of a type", type->msg->name);
+                }
+                if (placed && (strlen(placed->text) != type->bytes ||
+                               memcmp(placed->text, type->text, type->bytes) != 0)) {
+                        return impossible(plan, "its type %s has another text on another topic",
+                                          type->msg->name);
+                }
+        }
+        return true;
+}
+
+/* The unit of a path, "" without one. */
+static struct mcap_text unit_of(const struct plan *plan, const char *path) {
+        const char *line = (const char *) plan->units.data, *end = line + plan->units.bytes;
+        const size_t length = strlen(path);
+
+        while (line < end) {
+                const char *next = memchr(line, '\n', (size_t) (end - line));
+                size_t bytes = (size_t) ((next ? next : end) - line);
+
+                if (bytes > length && !memcmp(line, path, length) && line[length] == ' ') {
+                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
+                                                  .bytes = bytes - length - 1};
+                }
+                line = next ? next + 1 : end;
+        }
+        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+}
+
+static void put_text(struct buffer *buffer, const char *text, size_t bytes) {
+        buffer_print(buffer, "\"");
+        for (size_t i = 0; i < bytes; i++) {
+                buffer_print(buffer, "%s%c", text[i] == '"' || text[i] == '\\' ? "\\" : "",
+                             text[i]);
+        }
+        buffer_print(buffer, "\"");
+}
+
+/* The constants before a field, by what their names say behind the field's. */
+static void put_values(struct plan *plan, const struct msg *msg, size_t index) {
+        const char *name = msg->fields[index].name, *before = ", values: {";
+        size_t length = strlen(name) + 1;
+        bool any = false;
+
+        for (size_t i = 0; i < msg->constant_count; i++) {
+                const struct msg_constant *constant = &msg->constants[i];
+
+                if (constant->before == index && strlen(constant->name) > length) {
+                        buffer_print(&plan->types, "%s%s: %s", before, constant->name + length,
+                                     constant->text);
+                        before = ", ";
+                        any = true;
+                }
+        }
+        buffer_print(&plan->types, "%s", any ? "}" : "");
+}
+
+static void put_field(struct plan *plan, const struct msg *msg, size_t index, const char *path) {
+        const struct msg_field *field = &msg->fields[index];
+        const char *name = builtin(field);
+        struct mcap_text unit = unit_of(plan, path);
+
+        if (!name) {
+                name = field->kind == SLIPRING_KIND_STRUCT ? base_name(field->nested_name)
+                                                           : type_kind_name(field->kind);
+        }
+        buffer_print(&plan->types, "    %s: {type: \"%s", field->name, name);
+        if (field->array == MSG_ARRAY) {
+                buffer_print(&plan->types, "[%" PRIu32 "]", field->length);
+        }
+        buffer_print(&plan->types, "\"");
+        if (unit.bytes > 0) {
+                buffer_print(&plan->types, ", unit: ");
+                put_text(&plan->types, (const char *) unit.data, unit.bytes);
+        }
+        put_values(plan, msg, index);
+        buffer_print(&plan->types, "}\n");
+}
+
+/* A type, and before it those that it uses. */
+static bool put_own(struct plan *plan, const struct cdr_type *type, const char *above) {
+        const struct msg *msg = type->msg;
+
+        if (placed_find(plan, msg->name, true)) {
+                return true;
+        }
+        if (!place(plan, type, true)) {
+                return false;
+        }
+        for (int nested = 1; nested >= 0; nested--) {
+                if (!nested) {
+                        buffer_print(&plan->types, "  %s:\n", base_name(msg->name));
+                }
+                for (size_t i = 0; i < msg->field_count; i++) {
+                        const struct msg_field *field = &msg->fields[i];
+                        const char *path = arena_print(&plan->arena, "%s%s%s", above,
+                                                       *above ? "." : "", field->name);
+
+                        if (!path) {
+                                return no_memory(plan);
+                        }
+                        if (!nested && !type_is_pad(field->name)) {
+                                put_field(plan, msg, i, path);
+                        }
+                        if (nested && field->kind == SLIPRING_KIND_STRUCT && !builtin(field) &&
+                            !put_own(plan, cdr_type_find(&plan->cdr, field->nested_name), path)) {
+                                return false;
+                        }
+                }
+        }
+        return true;
+}
+
+static bool write_file(struct plan *plan, const char *path, const char *text, size_t bytes) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        bool written = fd >= 0;
+
+        while (written && bytes > 0) {
+                ssize_t done = write(fd, text, bytes);
+
+                written = done > 0;
+                text += written ? done : 0;
+                bytes -= written ? (size_t) done : 0;
+        }
+        if (!written) {
+                impossible(plan, "cannot write '%s': %s", path, strerror(errno));
+        }
+        if (fd >= 0) {
+                close(fd);
+        }
+        return written;
+}
+
+/* DIRECTORY/package/msg/Name.msg */
+static bool put_message(struct plan *plan, const struct cdr_type *type) {
+        char *path;
+
+        if (placed_find(plan, type->msg->name, false)) {
+                return true;
+        }
+        path = arena_print(&plan->arena, "%s/%s.msg", plan->directory, type->msg->name);
+        if (!path || !place(plan, type, false)) {
+                return no_memory(plan);
+        }
+        for (char *slash = path + strlen(plan->directory) + 1; (slash = strchr(slash, '/'));) {
+                *slash = '\0';
+                (void) mkdir(path, 0700);
+                *slash++ = '/';
+        }
+        return write_file(plan, path, type->text, type->bytes);
+}
+
+/*
+ * Topics
+ */
+
+static uint32_t depth_of(const struct plan *plan) {
+        double seconds = (double) (plan->summary->end_ns - plan->summary->start_ns) / 1e9;
+        double rate = seconds > 0 ? (double) plan->channel->message_count / seconds : 0;
+        double depth = fmin(ceil(rate) + 1, RING_BYTES_MAX / (double) plan->message_bytes);
+
+        return (uint32_t) fmin(fmax(depth, SCHEMA_DEPTH_DEFAULT), SCHEMA_DEPTH_MAX);
+}
+
+static bool all_equal(const struct held *held) {
+        for (size_t i = 1; i < held->count; i++) {
+                if (strcmp(held->texts[i], held->texts[0]) != 0) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+static void put_held(struct plan *plan, bool sequences) {
+        const char *title = sequences ? "    lengths:\n" : "    const:\n";
+
+        for (size_t i = 0; i < plan->held_count; i++) {
+                const struct held *held = &plan->held[i];
+
+                if (held->sequence != sequences) {
+                        continue;
+                }
+                buffer_print(&plan->topics, "%s      %s: ", title, held->path);
+                title = "";
+                if (sequences) {
+                        buffer_print(&plan->topics, "%" PRIu32, held->length);
+                } else if (all_equal(held)) {
+                        put_text(&plan->topics, held->texts[0], strlen(held->texts[0]));
+                } else {
+                        for (size_t k = 0; k < held->count; k++) {
+                                buffer_print(&plan->topics, "%s", k ? ", " : "[");
+                                put_text(&plan->topics, held->texts[k], strlen(held->texts[k]));
+                        }
+                        buffer_print(&plan->topics, "]");
+                }
+                buffer_print(&plan->topics, "\n");
+        }
+}
+
+static bool put_topic(struct plan *plan, const char *name) {
+        const struct mcap_schema *schema =
+                mcap_schema_find(&plan->summary->catalogue, plan->channel->schema_id);
+        const char **larger = reallocarray(plan->names, plan->name_count + 1, sizeof(*larger));
+        struct slipring_error error = {0};
+        bool own, done;
+
+        plan->names = larger ? larger : plan->names;
+        if (!larger) {
+                return no_memory(plan);
+        }
+        if (topic_name_check(name, &error) < 0) {
+                return impossible(plan, "%s", error.text);
+        }
+        if (!cdr_described(plan->channel, schema)) {
+                return impossible(plan, "it is not CDR that ros2msg describes");
+        }
+        if (cdr_types(&plan->cdr, schema) < 0) {
+                return impossible(plan, "its type %s cannot be read", schema->name);
+        }
+        if (!look_at_message(plan)) {
+                return false;
+        }
+        own = is_own(plan, plan->cdr.types[0].msg, 1);
+        done = types_agree(plan, own) && (!own || put_own(plan, &plan->cdr.types[0], ""));
+        for (size_t i = 0; done && !own && i < plan->cdr.type_count; i++) {
+                done = put_message(plan, &plan->cdr.types[i]);
+        }
+        if (!done) {
+                return false;
+        }
+        plan->names[plan->name_count++] = name;
+        buffer_print(&plan->topics, "  %s:\n    type: %s\n    depth: %" PRIu32 "\n", name,
+                     own ? base_name(schema->name) : schema->name, depth_of(plan));
+        put_held(plan, false);
+        put_held(plan, true);
+        return true;
+}
+
+static void forget_channel(struct plan *plan) {
+        for (size_t i = 0; i < plan->held_count; i++) {
+                free(plan->held[i].texts);
+        }
+        plan->held_count = 0;
+        cdr_free(&plan->cdr);
+        plan->problem[0] = '\0';
+}
+
+static void consider(struct plan *plan, size_t index) {
+        const struct play_options *options = plan->options;
+        const struct mcap_channel *channel = &plan->summary->catalogue.channels[index];
+        char *name;
+
+        plan->channel = channel;
+        if (channel->message_count == 0 || !options->wanted(options->userdata, channel->topic)) {
+                return;
+        }
+        name = arena_print(&plan->arena, "%s",
+                           view_topic_name(options->rename(options->userdata, channel->topic)));
+        for (size_t i = 0; name && i < plan->name_count; i++) {
+                if (!strcmp(plan->names[i], name)) {
+                        return;
+                }
+        }
+        if (!mcap_channel_metadata(channel, "slipring_units", &plan->units)) {
+                plan->units = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+        }
+        plan->cdr = (struct cdr){
+                .number = on_number, .string = on_string, .length = on_length, .userdata = plan};
+        if (name ? !put_topic(plan, name) : !no_memory(plan)) {
+                cli_error(plan->cli, "topic '%s' is not played: %s", channel->topic, plan->problem);
+        }
+        forget_channel(plan);
+}
+
+/* The package of a channel's type, if it has units: then it is a bus's own. */
+static void find_package(struct plan *plan) {
+        const struct mcap_catalogue *catalogue = &plan->summary->catalogue;
+
+        for (size_t i = 0; !*plan->package && i < catalogue->channel_count; i++) {
+                const struct mcap_channel *channel = &catalogue->channels[i];
+                const struct mcap_schema *schema = mcap_schema_find(catalogue, channel->schema_id);
+                struct mcap_text units;
+                size_t length;
+
+                if (cdr_described(channel, schema) &&
+                    mcap_channel_metadata(channel, "slipring_units", &units)) {
+                        length = strcspn(schema->name, "/");
+                        if (length < sizeof(plan->package)) {
+                                memcpy(plan->package, schema->name, length);
+                        }
+                }
+        }
+}
+
+static bool write_schema(struct plan *plan, const char *bus) {
+        struct buffer schema = {0};
+        char *path = arena_print(&plan->arena, "%s/bus.yaml", plan->directory);
+        bool written;
+
+        buffer_print(&schema, "slipring: 1\nbus: %s\nmessages: [.]\ndefaults: {owner: \"%s\"}\n",
+                     bus, error_user(geteuid()));
+        if (*plan->package) {
+                buffer_print(&schema, "package: %s\n", plan->package);
+        }
+        if (plan->types.length > 0) {
+                buffer_print(&schema, "types:\n%s", plan->types.text);
+        }
+        buffer_print(&schema, "topics:\n%s", plan->topics.text);
+        if (!path || schema.failed || plan->types.failed || plan->topics.failed) {
+                written = no_memory(plan);
+        } else {
+                written = write_file(plan, path, schema.text, schema.length);
+        }
+        buffer_free(&schema);
+        return written;
+}
+
+int play_schema_write(const struct cli *cli,
+                      const struct play_options *options,
+                      struct mcap_reader *reader,
+                      const char *directory,
+                      const char *bus,
+                      size_t *ret_topics) {
+        struct plan plan = {
+                .cli = cli,
+                .options = options,
+                .reader = reader,
+                .summary = mcap_reader_summary(reader),
+                .directory = directory,
+        };
+        int code = CLI_OK;
+
+        find_package(&plan);
+        /* Of a topic with several types the last one. */
+        for (size_t i = plan.summary->catalogue.channel_count; i > 0; i--) {
+                consider(&plan, i - 1);
+        }
+        *ret_topics = plan.name_count;
+        if (plan.name_count == 0) {
+                cli_error(cli, "'%s' has no topic that is chosen and can be on a bus",
+                          options->path);
+                code = CLI_FAILURE;
+        } else if (!write_schema(&plan, bus)) {
+                cli_error(cli, "%s", plan.problem);
+                code = CLI_FAILURE;
+        }
+        buffer_free(&plan.types);
+        buffer_free(&plan.topics);
+        arena_free(&plan.arena);
+        free(plan.placed);
+        free(plan.names);
+        free(plan.held);
+        return code;
+}
