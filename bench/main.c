@@ -17,12 +17,13 @@
 #include "bench/contest.h"
 #include "bench/measurements.h"
 #include "bench/report.h"
+#include "bench/script.h"
 #include "bus/registry.h"
 
 struct bench {
         struct stage_options stage;
         int cpus[CPU_SETSIZE];
-        const char *only;
+        char *only; /* names, separated by commas; NULL: all */
         bool json;
         bool alone;
         const char *contenders;
@@ -33,14 +34,14 @@ struct bench {
 };
 
 static const char help[] =
-        "usage: slipring-bench [--quick] [--only NAME] [--json] [--rounds N] [--no-pin]\n"
+        "usage: slipring-bench [--quick] [--only NAME,...] [--json] [--rounds N] [--no-pin]\n"
         "                      [--no-peers | --contenders LIST]\n"
         "\n"
         "Measures slipring beside the bare floor of the same work, in turns, and prints both and\n"
         "their ratio. Makes a bus of its own and removes it.\n"
         "\n"
         "  --quick            a few samples a round\n"
-        "  --only NAME        only measurements whose name begins with NAME\n"
+        "  --only NAME,...    only measurements whose name begins with one of these\n"
         "  --json             one JSON object a line\n"
         "  --rounds N         rounds of each side, 5 to 99 (default 9; 5 with --quick)\n"
         "  --no-pin           let the scheduler place the processes\n"
@@ -154,8 +155,22 @@ static int bus_remove(struct bench *bench) {
 
 /* --- measuring --- */
 
+/* Does a name begin as one of a list, separated by commas, does? NULL: any. */
+static bool begins(const char *name, const char *list) {
+        const char *item;
+        size_t length;
+
+        for (item = list; item; item = item[length] ? item + length + 1 : NULL) {
+                length = strcspn(item, ",");
+                if (strncmp(name, item, length) == 0) {
+                        return true;
+                }
+        }
+        return !list;
+}
+
 static bool wanted(const struct bench *bench, const struct measurement *measurement) {
-        return !bench->only || strncmp(measurement->name, bench->only, strlen(bench->only)) == 0;
+        return begins(measurement->name, bench->only);
 }
 
 /* Did the bus get any? */
@@ -209,6 +224,9 @@ static int measure(struct bench *bench, const struct measurement *measurement, i
         }
         (void) fprintf(stderr, "slipring-bench: %u of %u: %s ...\n", ++bench->done, bench->wanted,
                        measurement->name);
+        if (measurement->script) {
+                r = script_run(measurement, &bench->stage, bench->json, ret_signal);
+        }
         if (measurement->round) {
                 r = stage_run(measurement, &bench->stage, rounds, ret_signal);
                 if (r == 0) {
@@ -272,6 +290,31 @@ static unsigned list(const struct bench *bench, bool print) {
         return count;
 }
 
+/* The first of --only that no measurement begins with, or NULL; ends the text behind it. */
+static char *unknown_name(char *only) {
+        char *item = only;
+        unsigned i;
+        char *end;
+
+        for (; item; item = end ? end + 1 : NULL) {
+                end = strchr(item, ',');
+                for (i = 0; i < measurement_count; i++) {
+                        if (*item && *item != ',' &&
+                            strncmp(measurements[i].name, item,
+                                    end ? (size_t) (end - item) : strlen(item)) == 0) {
+                                break;
+                        }
+                }
+                if (i == measurement_count) {
+                        if (end) {
+                                *end = 0;
+                        }
+                        return item;
+                }
+        }
+        return NULL;
+}
+
 static int find_cpus(struct bench *bench) {
         cpu_set_t set;
         int cpu;
@@ -304,7 +347,7 @@ static int parse(struct bench *bench, int argc, char **argv) {
                 {0},
         };
         bool listed = false;
-        char *rest;
+        char *rest, *unknown;
         int option;
 
         while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
@@ -352,13 +395,14 @@ static int parse(struct bench *bench, int argc, char **argv) {
                         return 2;
                 }
         }
-        bench->wanted = list(bench, listed);
-        if (optind < argc || bench->wanted == 0) {
+        unknown = optind < argc ? argv[optind] : unknown_name(bench->only);
+        if (unknown) {
                 (void) fprintf(stderr, "slipring-bench: %s '%s' (see --list)\n",
                                optind < argc ? "unexpected argument" : "no measurement begins with",
-                               optind < argc ? argv[optind] : bench->only);
+                               unknown);
                 return 2;
         }
+        bench->wanted = list(bench, listed);
         return listed ? 0 : -1;
 }
 

@@ -205,6 +205,11 @@ const struct measurement measurements[] = {
          .period_ms = 5,
          .count = 60,
          .quick_count = 15},
+        /* Whole commands: the rows are told by `commands`. */
+        {"publish-128B-recorded", .floor = "slipring's own, with no recorder", .script = true},
+        {"record", .floor = "none: by compression, side by side", .script = true},
+        {"play", .floor = "a process that sleeps to the same times", .script = true},
+        {"view", .floor = "none: by what a viewer is sent, side by side", .script = true},
 };
 
 const unsigned measurement_count = sizeof(measurements) / sizeof(*measurements);

@@ -1,4 +1,5 @@
 """docs/performance.md, and the table of README.md, from the results of a run."""
+import fnmatch
 import re
 
 from results import BYTES_OF, FIGURES, Wrong, machine_line, quantity, ratio
@@ -89,6 +90,15 @@ def at_most(pattern, bound, unit='ns'):
     return Check('{}', value, bound, form=lambda value: quantity(value, unit))
 
 
+def most(pattern, what, bound, text, form='{:.0f}'.format):
+    """The most that any way of a command has of something."""
+    def value(results):
+        return max((how_much for name, row in results.commands.items()
+                    if fnmatch.fnmatchcase(name, pattern)
+                    for one, how_much, _ in row['values'] if one == what), default=None)
+    return Check(text, value, bound, form=form)
+
+
 # Measure, what is expected, what shows it. A row's name may be a pattern.
 EXPECTED = [
     ('publish 64 B, nobody attached', 'at most 1.1 of the floor, 10 times cheaper than iceoryx',
@@ -142,6 +152,13 @@ EXPECTED = [
       to_floor('topics-64-epoll-cpu', 1.5, text='processor time {} of one topic')]),
     ('1,000 polling observers on one topic', 'the publisher pays what none costs: at most 1.1 of it',
      [to_floor('publish-64B-1000-observers', 1.1, text='{} of it')]),
+    ('recording 50 topics of 1 kHz and a camera on one processor', 'none missed, however compressed',
+     [most('record-*', 'missed', 0, '{} missed')]),
+    ('publish 128 B with a recorder attached', 'at most 1.1 of what it costs without',
+     [to_floor('publish-128B-recorded', 1.1, text='in a tight loop {}'),
+      to_floor('publish-128B-recorded-1kHz', 1.1, text='at 1 kHz {} of it')]),
+    ('5,000 samples a second to a viewer, `slipring view --every`', 'none missed',
+     [most('view-every', 'missed', 0, '{} missed')]),
 ]
 
 
@@ -228,6 +245,21 @@ def contests(results):
     return out
 
 
+def commands(results):
+    """A table for each command, of its ways beside each other."""
+    tables, out = {}, []
+    for name, row in results.commands.items():
+        tables.setdefault(name.partition('-')[0], []).append(row)
+    for rows in tables.values():
+        # One way may tell what another has not.
+        whats = dict.fromkeys(what for row in rows for what, _, _ in row['values'])
+        out += ['', *table(['row', 'command', *whats], [
+            [f"`{row['name']}`", f"`{row['command']}`",
+             *(next((quantity(value, unit) for one, value, unit in row['values'] if one == what), '')
+               for what in whats)] for row in rows])]
+    return out
+
+
 def left_out(results):
     return [f"`{name}`: {who} is left out, for {row['lost']} messages lost and {row['wrong']} wrong."
             for (name, who), row in results.left_out.items()]
@@ -241,7 +273,7 @@ def images(drawn):
     return out
 
 
-def run_conditions(machine):
+def run_conditions(machine, later):
     return table(['what', ''], [
         ('processor', f"{machine['cpu']}, {machine['cpus']} of them, {machine['architecture']}"),
         ('system', f"{machine['system']}, Linux {machine['kernel']}"),
@@ -253,6 +285,8 @@ def run_conditions(machine):
         ('rounds', f"{machine['rounds']} of each, "
                    f"{'pinned' if machine['pinned'] else 'not pinned'}"),
         ('load when it began', f"{machine['load']:.2f}"),
+        *((f'{number}. run of further rows', f"`{run['command']}`, slipring {run['slipring']}, "
+           f"{run['date']}, load {run['load']:.2f}") for number, run in enumerate(later, 2)),
     ])
 
 
@@ -262,7 +296,8 @@ What slipring costs, beside the least code that does the same work (the *bare fl
 processes, all in one run on one machine. `bench/README.md` tells what each row is and how it is timed.
 
 This page, its plots and the table of the README are written by `bench/plot --page` from
-[performance/results.jsonl](performance/results.jsonl), the output of one run. To make them anew:
+[performance/results.jsonl](performance/results.jsonl), the output of one run, and of later ones of other rows on the same
+machine. To make them anew:
 
     {commands}
 
@@ -305,6 +340,14 @@ are a contender's time divided by slipring's, or by the floor's: above 1 the con
 
 An empty cell: it does not take messages of that size.
 
+## Recording, replaying, watching
+
+Whole commands as somebody runs them, on a bus of a real manager: the command on one processor, what publishes and what
+looks on the other. `bench/README.md` tells what each row is. Beside the floor above: `publish-128B-recorded`, a publisher
+with a recorder on its topic and without, in turns; `play-*`, how far the times between two messages are from those that
+were recorded, and how far those of a process are that only sleeps to the same times.
+{commands_rows}
+
 ## Fairness
 
 | contender | version | how it works |
@@ -329,12 +372,13 @@ def page(results, drawn):
     """The text of docs/performance.md."""
     return PAGE.format(
         commands=' &&\n        '.join(COMMANDS),
-        conditions='\n'.join(run_conditions(results.machine)),
+        conditions='\n'.join(run_conditions(results.machine, results.later)),
         expectations='\n'.join(expectations(results)),
         images='\n'.join(images(drawn)) or '\nNone: no row of a plot was measured.',
         measurements='\n'.join(measurements(results)) if results.measurements else 'Not measured.',
         contests='\n'.join(contests(results)) or '\nNot measured.',
         left_out=''.join('\n' + line + '\n' for line in left_out(results)),
+        commands_rows='\n'.join(commands(results)) or '\nNot measured.',
         sweeps='\n'.join(sweeps(results)) or '\nNot measured.',
         notes='\n'.join(table([], [(who, peer['version'], peer['note'])
                                    for who, peer in results.peers.items()])[2:]),
@@ -370,9 +414,12 @@ def _readme_block(results):
     out = [f'{machine_line(results.machine)}:', '']
     out += table(['', *FIGURES, 'p50 / floor', 'p99 / floor', 'p99.9 / floor',
                   'iceoryx p50 / ours'], rows) if rows else ['None of its rows was measured.']
+    unknown = len(met) - met.count('met') - met.count('not met')
     return out + ['', f'A ratio is the median of {results.machine["rounds"]} rounds. Of '
                   f'{len(met)} expectations {met.count("met")} are met, '
-                  f'{met.count("not met")} are not; the page says which.']
+                  f'{met.count("not met")} are not'
+                  f'{f", {unknown} are not or not wholly measured" if unknown else ""}; the page '
+                  'says which.']
 
 
 def readme(text, results):

@@ -40,6 +40,13 @@ def _curve(value):
                          percents == sorted(set(percents)))
 
 
+def _values(value):
+    """[[what, how much, unit], ...]; counts have no unit."""
+    return isinstance(value, list) and value != [] and all(
+        isinstance(one, list) and len(one) == 3 and _text(one[0]) and _number(one[1]) and
+        isinstance(one[2], str) for one in value)
+
+
 KINDS = {
     'machine': {'cpu': _text, 'system': _text, 'kernel': _text, 'architecture': _text,
                 'clock': _text, 'governor': _text, 'compiler': _text, 'slipring': _text,
@@ -52,15 +59,24 @@ KINDS = {
     'contender': {'name': _text, 'contender': _text, 'unit': _text, 'rounds': _number,
                   'samples': _number, 'load': _number, 'figures': _figures, 'to_ours': _figures,
                   'to_floor': _figures, 'curve': _curve},
+    'command': {'name': _text, 'command': _text, 'rounds': _number, 'load': _number,
+                'values': _values},
     'left-out': {'name': _text, 'contender': _text, 'wrong': _number, 'lost': _number},
 }
 
 
 # --- a run ---
 
-class Results:
-    """One run: its machine, its peers by name, and its rows.
+# What two runs have to agree in, to stand in one file.
+SAME = ('cpu', 'cpus', 'architecture', 'system', 'kernel', 'clock', 'governor', 'compiler',
+        'optimised', 'pinned')
 
+
+class Results:
+    """One run: its machine, its peers by name, and its rows; and runs of other rows behind it.
+
+    later:        the machines' lines of those, in which what is in SAME is the same
+    commands:     {name of the row: the row}, each a way of a whole command
     measurements: {name of the row: the row}, ours and the floor in one process
     contests:     {name of the row: {contender: the row}}, each in processes of its own
     left_out:     {(name of the measurement, contender): the row}, for want of its messages
@@ -68,15 +84,21 @@ class Results:
 
     def __init__(self):
         self.machine = None
+        self.later, self.commands = [], {}
         self.peers, self.measurements, self.contests, self.left_out = {}, {}, {}, {}
 
     def add(self, row):
         """One line that is as KINDS wants it."""
         kind = row['kind']
         if kind == 'machine':
+            other = [key for key in SAME if self.machine and self.machine[key] != row[key]]
+            if other:
+                raise Wrong(f"a second machine: its {', '.join(other)} is another than the first "
+                            "one's; rows of two machines cannot stand side by side")
             if self.machine:
-                raise Wrong('a second machine: a file holds one run')
-            self.machine = row
+                self.later.append(row)
+            else:
+                self.machine = row
             return
         if not self.machine:
             raise Wrong(f'the first line is to tell the machine; {REMEDY}')
@@ -86,8 +108,13 @@ class Results:
             place, key = self.contests.setdefault(row['name'], {}), row['contender']
         elif kind == 'left-out':
             place, key = self.left_out, (row['name'], row['contender'])
+        elif kind == 'command':
+            place, key = self.commands, row['name']
         elif kind == 'peer':
             place, key = self.peers, row['contender']
+            # A later run names them again.
+            if place.get(key) == row and self.later:
+                return
         else:
             place, key = self.measurements, row['name']
         if key in place:
@@ -148,7 +175,7 @@ def read(lines, name):
             raise Wrong(f'{name}:{number}: {wrong}') from None
     if not results.machine:
         raise Wrong(f'{name}: there is nothing in it; {REMEDY}')
-    if not results.measurements and not results.contests:
+    if not (results.measurements or results.contests or results.commands):
         raise Wrong(f'{name}: no row of a measurement in it; {REMEDY}')
     return results
 
@@ -169,11 +196,14 @@ BYTES_OF = {'B': 1, 'bytes': 1, 'KiB': 1024, 'MiB': 1024 ** 2}
 
 
 def quantity(value, unit='ns'):
-    """31.0 ns, 2.5 us, 147 us, 1.2 MiB."""
+    """31.0 ns, 2.5 us, 147 us, 1.2 MiB; 12 of what has no unit."""
     if unit == 'ns':
         return _scaled(value, _TIMES)
     if unit in BYTES_OF:
         return _scaled(value * BYTES_OF[unit], _BYTES)
+    if unit == '':
+        # A count, or a ratio.
+        return str(value) if isinstance(value, int) else ratio(value)
     return f'{value:.4g} {unit}'
 
 

@@ -78,6 +78,8 @@ struct measurement {
         /* Samples that stay readable while the next one is written; 0: as many as each keeps as it
          * comes. */
         unsigned kept;
+        /* Whole commands, in processes that a script starts; nothing else of this counts then. */
+        bool script;
 
         /* The driver's part of a round: fills one struct figures a row. NULL: a contest only. */
         void (*round)(struct stage *stage, enum side side, struct figures *ret_rows);
