@@ -135,6 +135,8 @@ const lines = leaves(lists, listed, {
 assert.deepStrictEqual(lines.map((leaf) => [leaf.path, leaf.value]), [["name", "gü"], ["many[]", [10, 11, 12]],
   ["many[3]", 13], ["many[4]", 14], ["inner[0].name", "a"], ["inner[1].name", ""]]);
 assert.deepStrictEqual([lines[1].length, lines[1].from, lines[1].to, lines[1].number], [5, 3, 9, null]);
+assert.deepStrictEqual(leaves(words, decode(words, Uint8Array.from(littleEndian))).map((leaf) => leaf.path),
+  ["first", "utf8", "utf16", "more[]"]);
 // A field may be called as what every object has.
 assert.strictEqual(getter("constructor")({}), null);
 process.stdout.write(`${count} messages alike\n`);

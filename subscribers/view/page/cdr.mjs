@@ -226,6 +226,9 @@ function addArray(list, path, field, value, options) {
     list.push({ path: `${path}[]`, parent: path, array: path, length: value.length, ...span,
       value: field.definition ? null : first, number: null, comment: field.comment });
   }
+  if (value.length === 0) {
+    list.push({ path: `${path}[]`, parent: path, value: "no elements", number: null, comment: field.comment });
+  }
   const { from, to } = span ?? { from: 0, to: value.length };
   for (let i = from; i < Math.min(to, value.length); i++) {
     addValue(list, `${path}[${i}]`, path, field, value.at(i), options);
@@ -250,7 +253,7 @@ function addLeaves(list, parent, type, message, options) {
 }
 
 // The message's values one by one: { path, parent, value, number, comment }. `number` is null for what
-// no plot can show. Of an array all elements are listed, but where span(path, length, ofMessages) gives a
+// no plot can show. Of an array, unless it is empty, all elements are listed, but where span(path, length, ofMessages) gives a
 // part, { from, to }: then a leaf of the array itself comes first, with `array`, `length`, that part and
 // its first values. unit(path) is that of a field.
 export function leaves(type, message, options = {}) {

@@ -266,7 +266,8 @@ function addArray(topic, leaf) {
   const { array, from, to, length } = leaf;
   const open = to > from;
   const line = make("div", "array");
-  const toggle = make("button", "toggle", `${array}[${length}]`);
+  const toggle = make("button", "toggle");
+  const total = make("span");
   toggle.type = "button";
   toggle.dataset.key = `${array} toggle`;
   toggle.setAttribute("aria-expanded", String(open));
@@ -294,11 +295,21 @@ function addArray(topic, leaf) {
     first.addEventListener("change", () => showSpan(topic, array, Math.floor(Number(first.value)) || 0));
     const size = to - from;
     part.append(step("‹", "previous", from > 0 ? Math.max(from - size, 0) : -1), first,
-      make("span", "", `to ${Math.min(to, length) - 1} of ${length}`), step("›", "next", to));
+      total, step("›", "next", to));
     line.append(part);
   }
   topic.row.list.append(line);
-  topic.row.shown.set(leaf.path, { value });
+  topic.row.shown.set(leaf.path, { value, toggle, total });
+}
+
+// A sequence may have another length in each message.
+function showArray(topic, leaf) {
+  const { value, toggle, total } = topic.row.shown.get(leaf.path);
+  const { array, to, length } = leaf;
+  const first = leaf.value ? `${leaf.value.map(valueText).join(", ")}, …` : "";
+  toggle.textContent = `${array}[${length}]`;
+  total.textContent = `to ${Math.min(to, length) - 1} of ${length}`;
+  value.textContent = withUnit(first, first && unitOf(topic, array));
 }
 
 function addField(topic, leaf) {
@@ -349,10 +360,12 @@ function showFields(topic) {
     [...row.list.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
   }
   for (const leaf of list) {
-    const unit = leaf.number === null && !leaf.array ? "" : unitOf(topic, leaf.path);
-    row.shown.get(leaf.path).value.textContent = leaf.array
-      ? withUnit(leaf.value ? `${leaf.value.map(valueText).join(", ")}, …` : "", unit)
-      : withUnit(valueText(leaf.value), unit);
+    if (leaf.array) {
+      showArray(topic, leaf);
+    } else {
+      const unit = leaf.number === null ? "" : unitOf(topic, leaf.path);
+      row.shown.get(leaf.path).value.textContent = withUnit(valueText(leaf.value), unit);
+    }
   }
 }
 
