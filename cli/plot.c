@@ -249,7 +249,12 @@ static void draw_curve(struct plot *plot, unsigned pen, uint64_t now_ns, double 
 }
 
 static void print_label(double value) {
-        printf("%*.5g ", (int) LABEL_COLUMNS - 1, value);
+        /* Where nothing is drawn there is no scale. */
+        if (isnan(value)) {
+                printf("%*s", (int) LABEL_COLUMNS, "");
+        } else {
+                printf("%*.5g ", (int) LABEL_COLUMNS - 1, value);
+        }
 }
 
 static void print_legend(const struct plot *plot, const char *end) {

@@ -64,7 +64,9 @@ int selection_member(const struct slipring_type *type,
                      size_t length,
                      struct slipring_field *ret_field) {
         const struct slipring_field *members = time_members;
-        uint32_t base_bytes = parent->offset_bytes; /* @ret_field may be @parent */
+        /* @ret_field may be @parent */
+        uint32_t base_bytes = parent->offset_bytes;
+        const char *unit = parent->unit;
         uint32_t count = 2, i;
 
         if (parent->kind == SLIPRING_KIND_STRUCT) {
@@ -78,6 +80,10 @@ int selection_member(const struct slipring_type *type,
                     memcmp(members[i].name, name, length) == 0 && !type_is_hidden(&members[i])) {
                         *ret_field = members[i];
                         ret_field->offset_bytes += base_bytes;
+                        /* A vector in m/s^2 has members in m/s^2. */
+                        if (!*ret_field->unit && ret_field->kind != SLIPRING_KIND_STRING) {
+                                ret_field->unit = unit;
+                        }
                         return 0;
                 }
         }

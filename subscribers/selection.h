@@ -48,7 +48,8 @@ int selection_find(struct slipring_field *ret_field,
  * @parent:     a selection
  * @name:       the member's name
  * @length:     the name's length in bytes
- * @ret_field:  set to the member, with its offset from the start of the message
+ * @ret_field:  set to the member, with its offset from the start of the message, and its struct's
+ *              unit if it has none of its own
  *
  * Return: 0 or -ENOENT.
  */

@@ -18,6 +18,8 @@
 #include "subscribers/view/server.h"
 
 #define READY_MAX 64
+/* Longer than any that a schema makes, with its 16 levels of nesting. */
+#define UNIT_PATH_MAX 2048
 
 struct channel *channels_find(struct server *server, uint32_t id) {
         for (size_t i = 0; i < server->channel_count; i++) {
@@ -237,6 +239,7 @@ static void channel_free(struct server *server, struct channel *channel) {
         close_channel(server, channel);
         free(channel->subscriptions);
         free(channel->text);
+        text_free(&channel->units);
         free(channel);
 }
 
@@ -249,6 +252,34 @@ static void channel_remove(struct server *server, size_t index) {
         channel_free(server, channel);
         memmove(&server->channels[index], &server->channels[index + 1],
                 (--server->channel_count - index) * sizeof(*server->channels));
+}
+
+/* The units of fields, by their paths with dots and without indices, which the type's text has not.
+ */
+static void add_units(struct text *units,
+                      const struct slipring_type *type,
+                      const char *parent,
+                      uint32_t first,
+                      uint32_t count) {
+        char path[UNIT_PATH_MAX];
+
+        for (uint32_t i = first; i < first + count; i++) {
+                const struct slipring_field *field = &type->fields[i];
+
+                if (snprintf(path, sizeof(path), "%s%s%s", parent, *parent ? "." : "",
+                             field->name) >= (int) sizeof(path)) {
+                        continue;
+                }
+                if (*field->unit && field->kind != SLIPRING_KIND_STRING) {
+                        text_add(units, units->used ? "," : "");
+                        text_quote(units, path);
+                        text_add(units, ":");
+                        text_quote(units, field->unit);
+                }
+                if (field->kind == SLIPRING_KIND_STRUCT) {
+                        add_units(units, type, path, field->first_child, field->child_count);
+                }
+        }
 }
 
 /* NULL if there is no memory. A topic that cannot be read is kept without an id, so that it is not
@@ -265,6 +296,7 @@ static struct channel *channel_new(struct server *server, const struct layout_en
         r = topic_attach(&topic, entry, false, NULL);
         if (r == 0) {
                 channel->text = strdup(topic.header.type.text);
+                add_units(&channel->units, &topic.header.type, "", 0, topic.header.type.root_count);
                 channel->id = channel->text ? ++server->last_id : 0;
                 topic_detach(&topic);
         } else if (r == -EIDRM) {

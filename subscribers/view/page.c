@@ -1,6 +1,6 @@
 /*
- * The page for a plain browser: its files, and the table of topics that it asks for once a second.
- * Samples it gets as any other viewer does.
+ * The page for a plain browser: its files, the units of fields, and the table of topics that it
+ * asks for once a second. Samples it gets as any other viewer does.
  */
 
 #include <inttypes.h>
@@ -52,19 +52,40 @@ static void list(struct server *server) {
 }
 
 static int answer_listing(struct server *server, struct lws *wsi) {
-        if (!http_host_allowed(server, wsi)) {
-                return http_refuse(server, wsi, HTTP_STATUS_FORBIDDEN,
-                                   "a bus is not shown by a name of its machine; ask by address, "
-                                   "or slipring view --allow-origin ORIGIN lets it");
-        }
         if (!server->listing.bytes || slipring_now_ns() - server->listing_ns >= LISTING_NS) {
                 list(server);
         }
         if (server->listing.failed) {
                 return -1;
         }
-        return http_answer(server, wsi, HTTP_STATUS_OK, "application/json", server->listing.bytes,
+        return http_answer(server, wsi, HTTP_STATUS_OK, HTTP_JSON, server->listing.bytes,
                            server->listing.used);
+}
+
+/* What the type's text over the WebSocket has no place for. Asked for when topics come. */
+static int answer_units(struct server *server, struct lws *wsi) {
+        struct text text = {0};
+        bool any = false;
+        int r;
+
+        text_add(&text, "{\"topics\":{");
+        for (size_t i = 0; i < server->channel_count; i++) {
+                const struct channel *channel = server->channels[i];
+
+                if (channel->units.used == 0 || channel->units.failed) {
+                        continue;
+                }
+                text_add(&text, any ? "," : "");
+                text_quote(&text, channel->entry.name);
+                text_add(&text, ":{%s}", channel->units.bytes);
+                any = true;
+        }
+        text_add(&text, "}}\n");
+        r = text.failed
+                    ? -1
+                    : http_answer(server, wsi, HTTP_STATUS_OK, HTTP_JSON, text.bytes, text.used);
+        text_free(&text);
+        return r;
 }
 
 static int answer_file(struct server *server, struct lws *wsi, const char *path) {
@@ -79,10 +100,28 @@ static int answer_file(struct server *server, struct lws *wsi, const char *path)
         return http_answer(server, wsi, HTTP_STATUS_NOT_FOUND, HTTP_TEXT, none, sizeof(none) - 1);
 }
 
-int page_get(struct server *server, struct lws *wsi, const char *path) {
-        int r = strcmp(path, "/topics.json") ? answer_file(server, wsi, path)
-                                             : answer_listing(server, wsi);
+/* What is on the bus, and not only in the program. */
+static int answer_about_bus(struct server *server,
+                            struct lws *wsi,
+                            int (*answer)(struct server *server, struct lws *wsi)) {
+        if (!http_host_allowed(server, wsi)) {
+                return http_refuse(server, wsi, HTTP_STATUS_FORBIDDEN,
+                                   "a bus is not shown by a name of its machine; ask by address, "
+                                   "or slipring view --allow-origin ORIGIN lets it");
+        }
+        return answer(server, wsi);
+}
 
+int page_get(struct server *server, struct lws *wsi, const char *path) {
+        int r;
+
+        if (!strcmp(path, "/topics.json")) {
+                r = answer_about_bus(server, wsi, answer_listing);
+        } else if (!strcmp(path, "/units.json")) {
+                r = answer_about_bus(server, wsi, answer_units);
+        } else {
+                r = answer_file(server, wsi, path);
+        }
         if (r < 0) {
                 return -1;
         }

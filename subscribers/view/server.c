@@ -236,6 +236,13 @@ static int report_bind(const struct viewer_options *options, int r, struct slipr
                                  "--port, or a free one with --port 0",
                                  options->port, address, options->port);
         }
+        if (r == -EADDRNOTAVAIL) {
+                return error_set(reterr, r,
+                                 "cannot listen on %s: this machine has no such address ('ip "
+                                 "address' lists those that it has); give one of them, or 0.0.0.0 "
+                                 "for all",
+                                 address);
+        }
         return error_set(reterr, r, "cannot listen on %s, port %u: %s%s", address, options->port,
                          strerror(-r), r == -EACCES ? "; ports from 1024 on are everybody's" : "");
 }

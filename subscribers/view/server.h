@@ -44,7 +44,8 @@ enum status_level { STATUS_INFO = 0, STATUS_WARNING = 1, STATUS_ERROR = 2 };
 struct channel {
         uint32_t id; /* never used again; 0: this user cannot read the topic */
         struct layout_entry entry;
-        char *text; /* of the type */
+        char *text;        /* of the type */
+        struct text units; /* of its fields, as members of a JSON object */
         struct slipring_subscriber *subscriber;
         struct subscription **subscriptions;
         size_t subscription_count;
@@ -208,6 +209,7 @@ bool http_origin_allowed(const struct server *server, struct lws *wsi);
 /* May who asks for this by that name of the server's know what the bus has? */
 bool http_host_allowed(const struct server *server, struct lws *wsi);
 #define HTTP_TEXT "text/plain; charset=utf-8"
+#define HTTP_JSON "application/json"
 /* Answers with a copy of the body. 0, or -1 to end the connection. */
 int http_answer(struct server *server,
                 struct lws *wsi,

@@ -44,6 +44,28 @@ void text_add(struct text *text, const char *format, ...) {
         va_end(arguments);
 }
 
+/* How many bytes the character has that begins here beyond ASCII; 0 if it is not UTF-8. */
+static size_t character_bytes(const unsigned char *at) {
+        size_t bytes = *at >= 0xf0 ? 4 : *at >= 0xe0 ? 3 : 2;
+        unsigned code = *at & (0xffu >> (bytes + 1));
+
+        if (*at < 0xc2 || *at > 0xf4) {
+                return 0;
+        }
+        for (size_t i = 1; i < bytes; i++) {
+                if ((at[i] & 0xc0) != 0x80) {
+                        return 0;
+                }
+                code = code << 6 | (at[i] & 0x3f);
+        }
+        /* Written longer than need be, a half of a pair of UTF-16, too large. */
+        if ((bytes == 3 && code < 0x800) || (code >= 0xd800 && code <= 0xdfff) ||
+            (bytes == 4 && (code < 0x10000 || code > 0x10ffff))) {
+                return 0;
+        }
+        return bytes;
+}
+
 void text_quote(struct text *text, const char *string) {
         char *to;
 
@@ -54,6 +76,14 @@ void text_quote(struct text *text, const char *string) {
         to = text->bytes + text->used;
         *to++ = '"';
         for (const unsigned char *at = (const unsigned char *) string; *at; at++) {
+                size_t bytes = *at < 0x80 ? 0 : character_bytes(at);
+
+                if (bytes > 0) {
+                        memcpy(to, at, bytes);
+                        to += bytes;
+                        at += bytes - 1;
+                        continue;
+                }
                 if (*at == '"' || *at == '\\') {
                         *to++ = '\\';
                         *to++ = (char) *at;

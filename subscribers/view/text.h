@@ -22,8 +22,8 @@ void text_add(struct text *text, const char *format, ...) __attribute__((format(
 /*
  * text_quote() - append a JSON string with its quotes
  *
- * Names and type texts are ASCII; what else a hostile header or peer puts there becomes '?', so
- * that the frame it goes into is always valid UTF-8.
+ * Names and type texts are ASCII, units and descriptions UTF-8; what else a hostile header or peer
+ * puts there becomes '?', so that the frame it goes into is always valid UTF-8.
  */
 void text_quote(struct text *text, const char *string);
 

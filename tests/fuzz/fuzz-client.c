@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,14 +28,7 @@
 #include "subscribers/look.h"
 #include "subscribers/render.h"
 #include "subscribers/selection.h"
-
-#define CHECK(condition)                                                                           \
-        do {                                                                                       \
-                if (!(condition)) {                                                                \
-                        (void) fprintf(stderr, "line %d: not %s\n", __LINE__, #condition);         \
-                        abort();                                                                   \
-                }                                                                                  \
-        } while (0)
+#include "tests/fuzz/namespace.h"
 
 #define BUS "fuzz"
 #define PAYLOAD 64u
@@ -82,18 +74,6 @@ static unsigned segment_count;
 static FILE *nowhere;
 
 /* --- the bus --- */
-
-static void namespace_enter(void) {
-        int r = unshare(CLONE_NEWIPC);
-
-        if (r < 0) {
-                r = unshare(CLONE_NEWUSER | CLONE_NEWIPC);
-        }
-        if (r < 0) {
-                (void) fprintf(stderr, "no IPC namespace of its own: skipped\n");
-                exit(77);
-        }
-}
 
 static void segment_keep(int id, size_t bytes) {
         struct segment_copy *copy = &segments[segment_count++];

@@ -102,9 +102,37 @@ static void test_plots_go_on(void **state) {
         command_expect_code(&command, 0);
         /* Nothing is published to gps. */
         command_expect_out_has(&command, "\n+ gps.position.x -\n");
+        command_expect_out_lacks(&command, "nan");
         assert_int_equal(count_lines(command.out), 2 * (2 + 16 + 1));
         command_free(&command);
         process_kill(pid);
+        bus_stop(&bus);
+}
+
+/* Taken away it ends, or waits and goes on with the fields of the successor. */
+static void test_topic_that_is_gone(void **state) {
+        struct topic_spec specs[] = {reading_topic("gps", 4), reading_topic("imu", 64)};
+        struct command command, patient;
+
+        bus_start(&bus, specs, 2);
+        publish("imu", 1, 3);
+        command_start(&command, (const char *const[]){"plot", "imu.status", NULL});
+        command_start(&patient, (const char *const[]){"plot", "imu.status", "--wait", NULL});
+        command_await_out(&command, "imu.status 3\n");
+        command_await_out(&patient, "imu.status 3\n");
+        bus_apply(&bus, specs, 1);
+        command_finish(&command);
+        command_expect_code(&command, 1);
+        command_expect_err_has(&command, "topic 'imu' was retired: ");
+        command_free(&command);
+        command_await_err(&patient, "topic 'imu' is gone, waiting for it...\n");
+        bus_apply(&bus, specs, 2);
+        command_await_err(&patient, "going on with its successor\n");
+        publish("imu", 77, 77);
+        command_await_out(&patient, "imu.status 77\n");
+        command_stop(&patient, SIGINT);
+        command_expect_code(&patient, 0);
+        command_free(&patient);
         bus_stop(&bus);
 }
 
@@ -168,9 +196,12 @@ static void start_on_terminal(struct command *command, unsigned short rows) {
 
 static void test_fills_a_terminal_and_gives_it_back(void **state) {
         struct winsize small = {.ws_row = 3, .ws_col = 20};
+        struct winsize large = {.ws_row = 20, .ws_col = 100};
+        char wide[100];
         struct command command;
         pid_t pid;
 
+        (void) snprintf(wide, sizeof(wide), "-10 s%*snow\033[K", 100 - 11 - 5 - 3, "");
         start();
         pid = reading_publish("imu", 10);
         start_on_terminal(&command, 12);
@@ -179,6 +210,9 @@ static void test_fills_a_terminal_and_gives_it_back(void **state) {
         command_await_out(&command, "now\033[K");
         assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &small), 0);
         command_await_out(&command, "the window is too small");
+        /* Larger than it was: so many columns. */
+        assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &large), 0);
+        command_await_out(&command, wide);
         assert_int_equal(write(command.out_fd, "q", 1), 1);
         command_finish(&command);
         command_expect_code(&command, 0);
@@ -199,6 +233,7 @@ int main(void) {
                 cmocka_unit_test(test_once_draws_what_is_there),
                 cmocka_unit_test(test_braille_where_there_is_utf8),
                 cmocka_unit_test(test_plots_go_on),
+                cmocka_unit_test(test_topic_that_is_gone),
                 cmocka_unit_test(test_says_what_is_wrong),
                 cmocka_unit_test(test_fills_a_terminal_and_gives_it_back),
         };

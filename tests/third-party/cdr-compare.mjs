@@ -95,7 +95,7 @@ for (let i = 0; i < Number(count); i++) {
   const got = decode(definition, bytes);
   assert.deepStrictEqual(plain(got), plain(sent), `message ${i} of\n${text}`);
   // What is listed can be plotted by its path, with the same number.
-  for (const leaf of leaves(definition, got, 100)) {
+  for (const leaf of leaves(definition, got)) {
     assert.strictEqual(getter(leaf.path)(got), leaf.number, `${leaf.path} of\n${text}`);
   }
   // Cut off anywhere it is an error, or all of it was read; never something else.
@@ -124,6 +124,19 @@ for (const [text, reason] of [["int16", /no field/], ["Gone gone", /a\/Gone is n
   ["Bad bad\n===\nMSG: a/Bad\nint8[ x", /no field/], ["Loop loop\n===\nMSG: a/Loop\nLoop again", /holds itself/]]) {
   assert.throws(() => parse("a/msg/Bad", text), reason, text);
 }
+// Of a long array the part that is asked for; bytes with the unit "text" as one.
+const lists = parse("a/msg/Lists", "uint8[4] name\nuint16[5] many\nInner[2] inner\n===\nMSG: a/Inner\nuint8[3] name");
+const listed = decode(lists, Uint8Array.from([0, 1, 0, 0, 0x67, 0xc3, 0xbc, 0, 10, 0, 11, 0, 12, 0, 13, 0, 14, 0,
+  0x61, 0, 0x62, 0, 0, 0]));
+const lines = leaves(lists, listed, {
+  span: (path, length, ofMessages) => (length > 3 && !ofMessages ? { from: 3, to: 9 } : null),
+  unit: (path) => (/name$/.test(path) ? "text" : "m"),
+});
+assert.deepStrictEqual(lines.map((leaf) => [leaf.path, leaf.value]), [["name", "gü"], ["many[]", [10, 11, 12]],
+  ["many[3]", 13], ["many[4]", 14], ["inner[0].name", "a"], ["inner[1].name", ""]]);
+assert.deepStrictEqual([lines[1].length, lines[1].from, lines[1].to, lines[1].number], [5, 3, 9, null]);
+assert.deepStrictEqual(leaves(words, decode(words, Uint8Array.from(littleEndian))).map((leaf) => leaf.path),
+  ["first", "utf8", "utf16", "more[]"]);
 // A field may be called as what every object has.
 assert.strictEqual(getter("constructor")({}), null);
 process.stdout.write(`${count} messages alike\n`);

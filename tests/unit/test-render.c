@@ -352,6 +352,33 @@ static void test_selections(void **state) {
         expect(RENDER_YAML, "list[3]", 0, "4\n");
 }
 
+static void expect_unit(const char *path, const char *unit) {
+        static const struct slipring_field force_fields[] = {
+                {"force", "N", SLIPRING_KIND_STRUCT, 2, 0, 16, 1, 2},
+                {"x", "", SLIPRING_KIND_FLOAT64, 0, 0, 8, 0, 0},
+                {"y", "mN", SLIPRING_KIND_FLOAT64, 0, 8, 8, 0, 0},
+        };
+        static const struct slipring_type forces = {
+                .version = SLIPRING_TYPE_VERSION,
+                .payload_bytes = 32,
+                .field_count = 3,
+                .root_count = 1,
+                .name = "test_msgs/msg/Forces",
+                .text = "",
+                .fields = force_fields,
+        };
+        struct slipring_field field;
+
+        assert_int_equal(selection_find(&field, &forces, path, NULL, NULL), 0);
+        assert_string_equal(field.unit, unit);
+}
+
+static void test_members_have_the_unit_of_their_struct(void **state) {
+        expect_unit("force", "N");
+        expect_unit("force[1].x", "N");
+        expect_unit("force[0].y", "mN");
+}
+
 static void refuse(const char *path, int code, const char *text, const char *word) {
         struct selection_failure failure;
         struct slipring_error error = {0};
@@ -471,6 +498,7 @@ int main(void) {
                 cmocka_unit_test(test_bytes_that_are_no_text_stay_numbers),
                 cmocka_unit_test(test_one_line),
                 cmocka_unit_test(test_selections),
+                cmocka_unit_test(test_members_have_the_unit_of_their_struct),
                 cmocka_unit_test(test_wrong_selections_say_why),
                 cmocka_unit_test(test_columns_have_one_name_each),
                 cmocka_unit_test(test_reals_keep_their_value),

@@ -194,9 +194,9 @@ function isPad(field) {
   return /^pad\d+$/.test(field.name) && field.type === "uint8" && field.count !== null;
 }
 
-function addValue(list, path, parent, field, value, elements) {
+function addValue(list, path, parent, field, value, options) {
   if (field.definition && !field.definition.seconds) {
-    addLeaves(list, path, field.definition, value, elements);
+    addLeaves(list, path, field.definition, value, options);
     return;
   }
   let shown = value;
@@ -210,7 +210,32 @@ function addValue(list, path, parent, field, value, elements) {
   list.push({ path, parent, value: shown, number, comment: field.comment });
 }
 
-function addLeaves(list, parent, type, message, elements) {
+// Bytes up to the first zero, which slipring's unit "text" marks.
+function textOf(value) {
+  const bytes = [];
+  for (let i = 0; i < value.length && value.at(i) !== 0; i++) {
+    bytes.push(value.at(i));
+  }
+  return new TextDecoder().decode(Uint8Array.from(bytes));
+}
+
+function addArray(list, path, field, value, options) {
+  const span = options.span?.(path, value.length, Boolean(field.definition)) ?? null;
+  if (span) {
+    const first = Array.from({ length: Math.min(value.length, 3) }, (_, i) => value.at(i));
+    list.push({ path: `${path}[]`, parent: path, array: path, length: value.length, ...span,
+      value: field.definition ? null : first, number: null, comment: field.comment });
+  }
+  if (value.length === 0) {
+    list.push({ path: `${path}[]`, parent: path, value: "no elements", number: null, comment: field.comment });
+  }
+  const { from, to } = span ?? { from: 0, to: value.length };
+  for (let i = from; i < Math.min(to, value.length); i++) {
+    addValue(list, `${path}[${i}]`, path, field, value.at(i), options);
+  }
+}
+
+function addLeaves(list, parent, type, message, options) {
   for (const field of type.fields) {
     if (isPad(field)) {
       continue;
@@ -218,25 +243,22 @@ function addLeaves(list, parent, type, message, elements) {
     const path = parent === "" ? field.name : `${parent}.${field.name}`;
     const value = message[field.name];
     if (field.count === null && !field.sequence) {
-      addValue(list, path, parent, field, value, elements);
-      continue;
-    }
-    const count = Math.min(value.length, elements);
-    for (let i = 0; i < count; i++) {
-      addValue(list, `${path}[${i}]`, path, field, value.at(i), elements);
-    }
-    if (value.length > count) {
-      const more = `${value.length - count} more`;
-      list.push({ path: `${path}[…]`, parent: path, value: more, number: null, comment: field.comment });
+      addValue(list, path, parent, field, value, options);
+    } else if (field.type === "uint8" && options.unit?.(path) === "text") {
+      list.push({ path, parent, value: textOf(value), number: null, comment: field.comment });
+    } else {
+      addArray(list, path, field, value, options);
     }
   }
 }
 
 // The message's values one by one: { path, parent, value, number, comment }. `number` is null for what
-// no plot can show. Of an array so many elements are listed.
-export function leaves(type, message, elements) {
+// no plot can show. Of an array, unless it is empty, all elements are listed, but where span(path, length, ofMessages) gives a
+// part, { from, to }: then a leaf of the array itself comes first, with `array`, `length`, that part and
+// its first values. unit(path) is that of a field.
+export function leaves(type, message, options = {}) {
   const list = [];
-  addLeaves(list, "", type, message, elements);
+  addLeaves(list, "", type, message, options);
   return list;
 }
 

@@ -6,11 +6,15 @@
 import { decode, getter, leaves, parse } from "./cdr.mjs";
 
 const COLORS = ["#3b8ede", "#e0823d", "#3fa66b", "#c3589e", "#9a86e8", "#b59a2a", "#35a3a8", "#d25f5f"];
+// Of longer arrays a part is listed, and only once it is opened.
+const ELEMENTS_FLAT = 8;
 const ELEMENTS_SHOWN = 32;
+const MESSAGES_SHOWN = 4;
 const ROWS_MAX = 20000;
 const DRAW_MS = 66;
 const VALUES_MS = 200;
 const TABLE_MS = 1000;
+const UNITS_MS = 50;
 const RETRY_MS = [500, 1000, 2000];
 
 const byId = (id) => document.getElementById(id);
@@ -23,6 +27,7 @@ let lastSubscription = 0;
 let subscriptions = new Map();
 let paused = false;
 let pausedAt = 0;
+let unitsTimer = 0;
 // From this machine's clock to that of the samples, by the sample that came with the least delay.
 let clockOffset = null;
 
@@ -92,7 +97,8 @@ function showState(text, kind) {
 
 function topicOf(name) {
   if (!topics.has(name)) {
-    topics.set(name, { name, channel: null, subscription: 0, open: false, message: null, note: "", row: null });
+    topics.set(name, { name, channel: null, subscription: 0, open: false, message: null, time: 0, note: "", row: null,
+      units: {}, spans: new Map() });
   }
   return topics.get(name);
 }
@@ -211,9 +217,106 @@ async function askTable() {
   setTimeout(askTable, TABLE_MS);
 }
 
+// What the types' texts do not have.
+async function askUnits() {
+  try {
+    const answer = await fetch("units.json", { cache: "no-store" });
+    const units = answer.ok ? (await answer.json()).topics : {};
+    topics.forEach((topic) => (topic.units = Object.hasOwn(units, topic.name) ? units[topic.name] : {}));
+  } catch {
+    // The server went; with the next one they are asked for again.
+  }
+}
+
 // --- fields ---
 
+function unitOf(topic, path) {
+  for (let plain = path.replace(/\[\d*\]/g, ""); plain !== ""; plain = plain.replace(/\.?[^.]*$/, "")) {
+    if (Object.hasOwn(topic.units, plain)) {
+      return topic.units[plain];
+    }
+  }
+  return "";
+}
+
+function withUnit(text, unit) {
+  return unit ? `${text} ${unit}` : text;
+}
+
+// Which elements of an array are listed: all, or { from, to } of them.
+function spanOf(topic, path, length, ofMessages) {
+  if (length <= ELEMENTS_FLAT) {
+    return null;
+  }
+  const from = Math.min(topic.spans.get(path) ?? -1, length - 1);
+  return from < 0 ? { from: 0, to: 0 } : { from, to: from + (ofMessages ? MESSAGES_SHOWN : ELEMENTS_SHOWN) };
+}
+
+function showSpan(topic, path, from) {
+  if (from === null) {
+    topic.spans.delete(path);
+  } else {
+    topic.spans.set(path, Math.max(from, 0));
+  }
+  showFields(topic);
+}
+
+// The line of a long array: it opens and closes, and chooses the part that is listed below.
+function addArray(topic, leaf) {
+  const { array, from, to, length } = leaf;
+  const open = to > from;
+  const line = make("div", "array");
+  const toggle = make("button", "toggle");
+  const total = make("span");
+  toggle.type = "button";
+  toggle.dataset.key = `${array} toggle`;
+  toggle.setAttribute("aria-expanded", String(open));
+  toggle.addEventListener("click", () => showSpan(topic, array, open ? null : 0));
+  const value = make("span", "value");
+  line.append(toggle, value);
+  if (open) {
+    const part = make("div", "part");
+    const step = (text, label, start) => {
+      const button = make("button", "", text);
+      button.type = "button";
+      button.dataset.key = `${array} ${label}`;
+      button.setAttribute("aria-label", `${label} elements of ${array}`);
+      button.disabled = start < 0 || start >= length;
+      button.addEventListener("click", () => showSpan(topic, array, start));
+      return button;
+    };
+    const first = make("input");
+    first.type = "number";
+    first.min = 0;
+    first.max = length - 1;
+    first.value = from;
+    first.dataset.key = `${array} first`;
+    first.setAttribute("aria-label", `first element of ${array} that is listed`);
+    first.addEventListener("change", () => showSpan(topic, array, Math.floor(Number(first.value)) || 0));
+    const size = to - from;
+    part.append(step("‹", "previous", from > 0 ? Math.max(from - size, 0) : -1), first,
+      total, step("›", "next", to));
+    line.append(part);
+  }
+  topic.row.list.append(line);
+  topic.row.shown.set(leaf.path, { value, toggle, total });
+}
+
+// A sequence may have another length in each message.
+function showArray(topic, leaf) {
+  const { value, toggle, total } = topic.row.shown.get(leaf.path);
+  const { array, to, length } = leaf;
+  const first = leaf.value ? `${leaf.value.map(valueText).join(", ")}, …` : "";
+  toggle.textContent = `${array}[${length}]`;
+  total.textContent = `to ${Math.min(to, length) - 1} of ${length}`;
+  value.textContent = withUnit(first, first && unitOf(topic, array));
+}
+
 function addField(topic, leaf) {
+  if (leaf.array) {
+    addArray(topic, leaf);
+    return;
+  }
   const line = make("label", "field");
   const box = make("input");
   box.type = "checkbox";
@@ -240,19 +343,29 @@ function showFields(topic) {
     row.key = "";
     return;
   }
-  const list = leaves(topic.channel.type, topic.message, ELEMENTS_SHOWN);
+  const list = leaves(topic.channel.type, topic.message, {
+    span: (path, length, ofMessages) => spanOf(topic, path, length, ofMessages),
+    unit: (path) => unitOf(topic, path),
+  });
   if (list.length === 0) {
     row.list.replaceChildren(make("p", "note", "its messages have no fields"));
   }
-  const key = list.map((leaf) => leaf.path).join("\n");
+  const key = list.map((leaf) => `${leaf.path} ${leaf.from}`).join("\n");
   if (key !== row.key) {
+    const focused = document.activeElement?.dataset.key;
     row.list.replaceChildren();
     row.shown.clear();
     list.forEach((leaf) => addField(topic, leaf));
     row.key = key;
+    [...row.list.querySelectorAll("[data-key]")].find((one) => one.dataset.key === focused)?.focus();
   }
   for (const leaf of list) {
-    row.shown.get(leaf.path).value.textContent = valueText(leaf.value);
+    if (leaf.array) {
+      showArray(topic, leaf);
+    } else {
+      const unit = leaf.number === null ? "" : unitOf(topic, leaf.path);
+      row.shown.get(leaf.path).value.textContent = withUnit(valueText(leaf.value), unit);
+    }
   }
 }
 
@@ -301,11 +414,12 @@ function style(name) {
 function newPlot(topic, path) {
   const element = make("article", "plot");
   const chips = make("div", "chips");
+  const unit = make("div", "unit");
   const canvas = make("div", "canvas");
   const title = path === parentOf(path) ? topic.name : `${topic.name} ${parentOf(path)}`;
-  element.append(make("h2", "", title), chips, canvas);
+  element.append(make("h2", "", title), chips, unit, canvas);
   byId("plots").append(element);
-  return { topic, element, chips, canvas, title, series: [], rows: [], graph: null, hovered: false };
+  return { topic, element, chips, unit, canvas, title, series: [], rows: [], graph: null, hovered: false };
 }
 
 function addChip(plot, series) {
@@ -321,7 +435,16 @@ function addChip(plot, series) {
 function labelChip(plot, series, value) {
   const parent = parentOf(series.path);
   const name = series.path === parent ? series.path : series.path.slice(parent.length).replace(/^\./, "");
-  series.chip.textContent = value === null ? name : `${name} ${short(value)}`;
+  series.chip.textContent = value === null ? name : withUnit(`${name} ${short(value)}`, unitOf(plot.topic, series.path));
+}
+
+// Over the axis, whose values have the units of all curves.
+function showUnit(plot) {
+  const units = new Set(plot.series.map((series) => unitOf(plot.topic, series.path)).filter(Boolean));
+  const text = [...units].join(", ");
+  if (plot.unit.textContent !== text) {
+    plot.unit.textContent = text;
+  }
 }
 
 function endGraph(plot) {
@@ -342,6 +465,10 @@ function plot(topic, path) {
   const series = { path, get: getter(path), color: free ?? COLORS[into.series.length % COLORS.length] };
   into.series.push(series);
   into.rows.forEach((row) => row.push(null));
+  // It begins with what is there: the next sample may be far off.
+  if (topic.message) {
+    addSample(into, topic.time, topic.message);
+  }
   addChip(into, series);
   endGraph(into);
   changed(topic, path);
@@ -380,6 +507,7 @@ function windowMs() {
 
 function showPoint(plot, row) {
   plot.series.forEach((series, index) => labelChip(plot, series, row?.[index + 1] ?? null));
+  showUnit(plot);
 }
 
 // Only the mouse zooms: a finger on a plot scrolls the page.
@@ -496,6 +624,9 @@ function onText(text) {
   const message = JSON.parse(text);
   if (message.op === "advertise") {
     message.channels.forEach(onChannel);
+    // Many topics come in several messages.
+    clearTimeout(unitsTimer);
+    unitsTimer = setTimeout(askUnits, UNITS_MS);
   } else if (message.op === "unadvertise") {
     const gone = new Set(message.channelIds);
     topics.forEach((topic) => gone.has(topic.channel?.id) && dropChannel(topic));
@@ -519,6 +650,7 @@ function onSample(buffer) {
     topic.channel.error = `this page cannot read its messages: ${error.message}`;
     return;
   }
+  topic.time = time;
   clockOffset = Math.max(clockOffset ?? -Infinity, time - Date.now());
   for (const plot of plots.values()) {
     if (plot.topic === topic) {
