@@ -2,13 +2,17 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
+#include <slipring/sample.h>
+
 static struct termios before;
 static volatile sig_atomic_t taken;
+static _Atomic uint64_t stopped_ns;
 
 bool keys_take(void) {
         struct termios raw;
@@ -60,6 +64,7 @@ static void on_continue(int number) {
 
 static void on_stop(int number) {
         struct sigaction mine, none = {.sa_handler = SIG_DFL};
+        uint64_t begun_ns = slipring_now_ns();
         int kept = errno;
         sigset_t only;
 
@@ -71,6 +76,7 @@ static void on_stop(int number) {
         raise(number);
         sigprocmask(SIG_UNBLOCK, &only, NULL);
         sigaction(number, &mine, NULL);
+        atomic_fetch_add_explicit(&stopped_ns, slipring_now_ns() - begun_ns, memory_order_relaxed);
         on_continue(SIGCONT);
         errno = kept;
 }
@@ -94,6 +100,10 @@ void keys_guard(void) {
         guard(SIGTSTP, on_stop);
         guard(SIGCONT, on_continue);
         atexit(keys_give_back);
+}
+
+uint64_t keys_stopped_ns(void) {
+        return atomic_load_explicit(&stopped_ns, memory_order_relaxed);
 }
 
 int keys_read(void) {

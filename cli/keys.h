@@ -6,6 +6,7 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /** Keys that are not characters. */
 enum {
@@ -41,6 +42,9 @@ bool keys_taken(void);
  * live_start(), whose signals end a verb in order.
  */
 void keys_guard(void);
+
+/** keys_stopped_ns() - for how long stops have kept a guarded process, all together */
+uint64_t keys_stopped_ns(void);
 
 /**
  * keys_read() - the next key, at once

@@ -12,7 +12,6 @@
 #include "cli/json.h"
 #include "cli/keys.h"
 #include "cli/live.h"
-
 #include "cli/play-bus.h"
 #include "schema/msg.h"
 
@@ -98,6 +97,7 @@ static void ask(void *userdata, struct play_wish *wish) {
         struct play *play = userdata;
         int key;
 
+        wish->stopped_ns = keys_stopped_ns();
         while ((key = keys_read()) != KEYS_NONE) {
                 switch (key) {
                 case ' ':

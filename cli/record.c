@@ -73,10 +73,13 @@ static void put_units(struct buffer *units,
                         units->failed = true;
                         return;
                 }
+                /* Strings have their text there. */
+                if (field->unit[0] &&
+                    (field->kind == SLIPRING_KIND_STRUCT || type_kind_bytes(field->kind) > 0)) {
+                        buffer_print(units, "%s %s\n", path, field->unit);
+                }
                 if (field->kind == SLIPRING_KIND_STRUCT) {
                         put_units(units, type, path, field->first_child, field->child_count);
-                } else if (type_kind_bytes(field->kind) > 0 && field->unit[0]) {
-                        buffer_print(units, "%s %s\n", path, field->unit);
                 }
                 free(path);
         }

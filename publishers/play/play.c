@@ -64,7 +64,8 @@ struct player {
         struct play_wish wish;
         uint64_t stepped; /* of the steps that were wished */
         uint64_t asked_ns;
-        uint64_t due_ns; /* when the last message was */
+        uint64_t stopped_ns; /* as far as it was accounted for */
+        uint64_t due_ns;     /* when the last message was */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -358,6 +359,8 @@ static void ask(struct player *player, uint64_t now) {
         }
         player->asked_ns = now;
         player->options->ask(player->options->userdata, wish);
+        head->since_ns += wish->stopped_ns - player->stopped_ns;
+        player->stopped_ns = wish->stopped_ns;
         if (wish->rate == head->rate && wish->paused == head->paused) {
                 return;
         }

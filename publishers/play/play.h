@@ -23,6 +23,8 @@ struct play_wish {
         double rate; /* as in the options */
         bool paused;
         uint64_t steps; /* messages to publish while paused, since the start */
+        /* For how long this process was stopped, since the start: no time of the file. */
+        uint64_t stopped_ns;
 };
 
 struct play_options {
