@@ -293,7 +293,7 @@ def run_conditions(machine, later):
 PAGE = """# Performance
 
 What slipring costs, beside the least code that does the same work (the *bare floor*) and beside other ways between
-processes, all in one run on one machine. `bench/README.md` tells what each row is and how it is timed.
+processes, all on one machine. `bench/README.md` tells what each row is and how it is timed.
 
 This page, its plots and the table of the README are written by `bench/plot --page` from
 [performance/results.jsonl](performance/results.jsonl), the output of one run, and of later ones of other rows on the same
