@@ -9,13 +9,13 @@
 
 #include "bus/type.h"
 #include "cli/bag.h"
-#include "cli/cdr.h"
+#include "cli/decode.h"
 #include "subscribers/render.h"
 
 struct csv {
         struct bag *bag;
         const struct mcap_channel *channel;
-        struct cdr cdr;
+        struct decode decode;
         bool names; /* print names of columns and not values */
         size_t columns;
 };
@@ -28,7 +28,7 @@ static void column(struct csv *csv) {
         putchar(',');
         csv->columns++;
         if (csv->names) {
-                fputs(csv->cdr.path, stdout);
+                fputs(csv->decode.path, stdout);
         }
 }
 
@@ -115,7 +115,7 @@ static bool line(struct csv *csv, const struct mcap_message *read, bool names) {
                 printf("%" PRIu64 ".%09" PRIu64 ",%" PRIu32, read->log_time_ns / 1000000000,
                        read->log_time_ns % 1000000000, read->sequence);
         }
-        whole = cdr_walk(&csv->cdr, read);
+        whole = decode_walk(&csv->decode, read);
         putchar('\n');
         return whole;
 }
@@ -210,14 +210,14 @@ static int print_channel(struct csv *csv, struct mcap_reader *reader) {
                 return CLI_FAILURE;
         }
         schema = mcap_schema_find(&summary->catalogue, csv->channel->schema_id);
-        if (!cdr_described(csv->channel, schema)) {
+        if (!decode_described(csv->channel, schema)) {
                 cli_error(csv->bag->cli, "topic '%s' of '%s' is not CDR that ros2msg describes",
                           csv->channel->topic, csv->bag->path);
                 return CLI_FAILURE;
         }
-        r = cdr_types(&csv->cdr, schema);
+        r = decode_types(&csv->decode, schema);
         if (r < 0) {
-                diagnostics_print(&csv->cdr.diagnostics, stderr, false);
+                diagnostics_print(&csv->decode.diagnostics, stderr, false);
                 cli_error(csv->bag->cli, "'%s': the type %s cannot be read: %s", csv->bag->path,
                           schema->name, r == -ENOMEM ? "out of memory" : "see above");
                 return CLI_FAILURE;
@@ -227,7 +227,7 @@ static int print_channel(struct csv *csv, struct mcap_reader *reader) {
 
 int bag_csv(struct bag *bag) {
         struct csv csv = {.bag = bag,
-                          .cdr = {.number = on_number, .string = on_string, .userdata = &csv}};
+                          .decode = {.number = on_number, .string = on_string, .userdata = &csv}};
         struct mcap_error error = {0};
         struct mcap_reader *reader;
         int code;
@@ -242,6 +242,6 @@ int bag_csv(struct bag *bag) {
                 code = CLI_FAILURE;
         }
         mcap_reader_close(reader);
-        cdr_free(&csv.cdr);
+        decode_free(&csv.decode);
         return code;
 }

@@ -20,7 +20,7 @@
 #include "bus/error.h"
 #include "bus/topic.h"
 #include "bus/type.h"
-#include "cli/cdr.h"
+#include "cli/decode.h"
 #include "cli/play-bus.h"
 #include "cli/view.h"
 #include "schema/buffer.h"
@@ -64,7 +64,7 @@ struct plan {
         /* The channel that is being looked at. */
         const struct mcap_channel *channel;
         struct mcap_text units;
-        struct cdr cdr;
+        struct decode decode;
         struct held *held;
         size_t held_count;
         size_t message_bytes;
@@ -91,7 +91,7 @@ static bool no_memory(struct plan *plan) {
 
 /* "a[3].b[7]" as "a.b", and the 7. */
 static char *strip(struct plan *plan, size_t *ret_index) {
-        char *path = arena_copy(&plan->arena, plan->cdr.path, strlen(plan->cdr.path));
+        char *path = arena_copy(&plan->arena, plan->decode.path, strlen(plan->decode.path));
         char *to = path;
 
         *ret_index = 0;
@@ -201,7 +201,7 @@ static bool look_at_message(struct plan *plan) {
                 return impossible(plan, "%s", r < 0 ? error.text : "it has no message");
         }
         plan->message_bytes = message.bytes;
-        if (!cdr_walk(&plan->cdr, &message)) {
+        if (!decode_walk(&plan->decode, &message)) {
                 return impossible(plan, "its first message is not of its type");
         }
         return !*plan->problem;
@@ -239,7 +239,7 @@ static bool is_own(const struct plan *plan, const struct msg *msg, unsigned dept
         }
         for (size_t i = 0; i < msg->field_count; i++) {
                 const struct msg_field *field = &msg->fields[i];
-                const struct cdr_type *nested;
+                const struct decode_type *nested;
 
                 if ((field->array != MSG_SINGLE && field->array != MSG_ARRAY) ||
                     field->kind == MSG_KIND_STRING || field->byte) {
@@ -248,7 +248,7 @@ static bool is_own(const struct plan *plan, const struct msg *msg, unsigned dept
                 if (field->kind != SLIPRING_KIND_STRUCT || builtin(field)) {
                         continue;
                 }
-                nested = cdr_type_find(&plan->cdr, field->nested_name);
+                nested = decode_type_find(&plan->decode, field->nested_name);
                 if (!nested || !is_own(plan, nested->msg, depth + 1)) {
                         return false;
                 }
@@ -266,7 +266,7 @@ static const struct placed *placed_find(const struct plan *plan, const char *nam
 }
 
 /* Remembers one; false: no memory. */
-static bool place(struct plan *plan, const struct cdr_type *type, bool own) {
+static bool place(struct plan *plan, const struct decode_type *type, bool own) {
         struct placed *larger = reallocarray(plan->placed, plan->placed_count + 1, sizeof(*larger));
         char *name = arena_copy(&plan->arena, type->msg->name, strlen(type->msg->name));
         char *text = arena_copy(&plan->arena, type->text, type->bytes);
@@ -281,8 +281,8 @@ static bool place(struct plan *plan, const struct cdr_type *type, bool own) {
 
 /* Is each type new, or as it was on another topic? */
 static bool types_agree(struct plan *plan, bool own) {
-        for (size_t i = 0; i < plan->cdr.type_count; i++) {
-                const struct cdr_type *type = &plan->cdr.types[i];
+        for (size_t i = 0; i < plan->decode.type_count; i++) {
+                const struct decode_type *type = &plan->decode.types[i];
                 const struct placed *placed = placed_find(plan, type->msg->name, own);
 
                 if (!msg_name_check(type->msg->name)) {
@@ -366,7 +366,7 @@ static void put_field(struct plan *plan, const struct msg *msg, size_t index, co
 }
 
 /* A type, and before it those that it uses. */
-static bool put_own(struct plan *plan, const struct cdr_type *type, const char *above) {
+static bool put_own(struct plan *plan, const struct decode_type *type, const char *above) {
         const struct msg *msg = type->msg;
 
         if (placed_find(plan, msg->name, true)) {
@@ -391,7 +391,8 @@ static bool put_own(struct plan *plan, const struct cdr_type *type, const char *
                                 put_field(plan, msg, i, path);
                         }
                         if (nested && field->kind == SLIPRING_KIND_STRUCT && !builtin(field) &&
-                            !put_own(plan, cdr_type_find(&plan->cdr, field->nested_name), path)) {
+                            !put_own(plan, decode_type_find(&plan->decode, field->nested_name),
+                                     path)) {
                                 return false;
                         }
                 }
@@ -420,7 +421,7 @@ static bool write_file(struct plan *plan, const char *path, const char *text, si
 }
 
 /* DIRECTORY/package/msg/Name.msg */
-static bool put_message(struct plan *plan, const struct cdr_type *type) {
+static bool put_message(struct plan *plan, const struct decode_type *type) {
         char *path;
 
         if (placed_find(plan, type->msg->name, false)) {
@@ -499,19 +500,19 @@ static bool put_topic(struct plan *plan, const char *name) {
         if (topic_name_check(name, &error) < 0) {
                 return impossible(plan, "%s", error.text);
         }
-        if (!cdr_described(plan->channel, schema)) {
+        if (!decode_described(plan->channel, schema)) {
                 return impossible(plan, "it is not CDR that ros2msg describes");
         }
-        if (cdr_types(&plan->cdr, schema) < 0) {
+        if (decode_types(&plan->decode, schema) < 0) {
                 return impossible(plan, "its type %s cannot be read", schema->name);
         }
         if (!look_at_message(plan)) {
                 return false;
         }
-        own = is_own(plan, plan->cdr.types[0].msg, 1);
-        done = types_agree(plan, own) && (!own || put_own(plan, &plan->cdr.types[0], ""));
-        for (size_t i = 0; done && !own && i < plan->cdr.type_count; i++) {
-                done = put_message(plan, &plan->cdr.types[i]);
+        own = is_own(plan, plan->decode.types[0].msg, 1);
+        done = types_agree(plan, own) && (!own || put_own(plan, &plan->decode.types[0], ""));
+        for (size_t i = 0; done && !own && i < plan->decode.type_count; i++) {
+                done = put_message(plan, &plan->decode.types[i]);
         }
         if (!done) {
                 return false;
@@ -529,7 +530,7 @@ static void forget_channel(struct plan *plan) {
                 free(plan->held[i].texts);
         }
         plan->held_count = 0;
-        cdr_free(&plan->cdr);
+        decode_free(&plan->decode);
         plan->problem[0] = '\0';
 }
 
@@ -552,7 +553,7 @@ static void consider(struct plan *plan, size_t index) {
         if (!mcap_channel_metadata(channel, "slipring_units", &plan->units)) {
                 plan->units = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
         }
-        plan->cdr = (struct cdr){
+        plan->decode = (struct decode){
                 .number = on_number, .string = on_string, .length = on_length, .userdata = plan};
         if (name ? !put_topic(plan, name) : !no_memory(plan)) {
                 cli_error(plan->cli, "topic '%s' is not played: %s", channel->topic, plan->problem);
@@ -570,7 +571,7 @@ static void find_package(struct plan *plan) {
                 struct mcap_text units;
                 size_t length;
 
-                if (cdr_described(channel, schema) &&
+                if (decode_described(channel, schema) &&
                     mcap_channel_metadata(channel, "slipring_units", &units)) {
                         length = strcspn(schema->name, "/");
                         if (length < sizeof(plan->package)) {

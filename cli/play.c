@@ -287,6 +287,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
         if (play.create) {
                 r = play_bus_open(cli, &run, &made);
                 snprintf(bus, sizeof(bus), "%s", made.name);
+                run.named = made.manager != 0;
         } else {
                 r = find_bus(cli, bus);
         }

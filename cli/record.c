@@ -128,9 +128,10 @@ static void print_line(struct record *record, const struct record_state *state) 
 
         line_clear(record);
         fprintf(stderr,
-                "recording %s: %.0f s, %zu topics, %" PRIu64 " samples, %" PRIu64 " missed, %s",
+                "recording %s: %.0f s, %zu topic%s, %" PRIu64 " samples, %" PRIu64 " missed, %s",
                 state->files[state->file_count - 1], (double) state->elapsed_ns / 1e9,
-                state->topic_count, state->samples, state->missed, cli_size(size, state->bytes));
+                state->topic_count, state->topic_count == 1 ? "" : "s", state->samples,
+                state->missed, cli_size(size, state->bytes));
         fflush(stderr);
         record->line = true;
 }

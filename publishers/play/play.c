@@ -213,13 +213,12 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
         topic += *topic == '/';
         voice = topic_name_check(topic, &error);
         voice = voice < 0 ? voice : voice_of(player, topic, &error);
-        if (voice == -ENOENT && !options->strict) {
-                note(player, "topic '%s' is not played: it is not on the bus", topic);
-                return 0;
-        }
-        if (voice == -EINVAL && !options->strict) {
-                /* ROS has more names: capitals. */
-                note(player, "topic '%s' is not played: %s", topic, error.text);
+        if ((voice == -ENOENT || voice == -EINVAL) && !options->strict) {
+                /* ROS has names that no bus has: capitals. */
+                if (!options->named) {
+                        note(player, "topic '%s' is not played: %s", topic,
+                             voice == -ENOENT ? "it is not on the bus" : error.text);
+                }
                 return 0;
         }
         if (voice < 0) {

@@ -43,6 +43,7 @@ struct play_options {
         /* A wanted channel whose topic is not on the bus, or of another type there, is an error;
          * else it is left out, with a note. */
         bool strict;
+        bool named;            /* whoever made the bus said which topics are not on it */
         bool paused;           /* begin so */
         bool (*stopped)(void); /* looked at ten times a second, at least */
         /* As often: has what somebody wants changed? It is left as it is if not. NULL: nobody. */

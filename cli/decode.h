@@ -1,5 +1,5 @@
-#ifndef SLIPRING_CLI_CDR_H
-#define SLIPRING_CLI_CDR_H
+#ifndef SLIPRING_CLI_DECODE_H
+#define SLIPRING_CLI_DECODE_H
 
 /*
  * CDR by the ros2msg text that stands beside it in a recording.
@@ -13,19 +13,19 @@
 #include "schema/msg.h"
 
 /**
- * struct cdr_type - one type of a text
+ * struct decode_type - one type of a text
  * @msg:        what stands there; fields know others by their name only
  * @text:       the lines that it was read from
  * @bytes:      of these
  */
-struct cdr_type {
+struct decode_type {
         struct msg *msg;
         const char *text;
         size_t bytes;
 };
 
 /**
- * struct cdr - a type with those that it uses, and who is told what messages hold
+ * struct decode - a type with those that it uses, and who is told what messages hold
  * @types:      the first is the one that messages have
  * @type_count: how many
  * @diagnostics: mistakes in the text
@@ -35,8 +35,8 @@ struct cdr_type {
  * @length:     of a sequence, before its elements; may be NULL
  * @userdata:   for the three
  */
-struct cdr {
-        struct cdr_type *types;
+struct decode {
+        struct decode_type *types;
         size_t type_count;
         struct diagnostics diagnostics;
         char path[1024];
@@ -53,34 +53,34 @@ struct cdr {
 };
 
 /**
- * cdr_described() - is a channel CDR that ros2msg describes?
+ * decode_described() - is a channel CDR that ros2msg describes?
  * @channel:    of the file
  * @schema:     its, or NULL
  */
-bool cdr_described(const struct mcap_channel *channel, const struct mcap_schema *schema);
+bool decode_described(const struct mcap_channel *channel, const struct mcap_schema *schema);
 
 /**
- * cdr_types() - read the text of a type
- * @cdr:        one without types
- * @schema:     of a channel that cdr_described() says so of
+ * decode_types() - read the text of a type
+ * @decode:     one without types
+ * @schema:     of a channel that decode_described() says so of
  *
  * Return: 0, -EBADMSG if it is none, see @diagnostics; -ENOMEM.
  */
-int cdr_types(struct cdr *cdr, const struct mcap_schema *schema);
+int decode_types(struct decode *decode, const struct mcap_schema *schema);
 
-/** cdr_type_find() - a type that the text has, or NULL */
-const struct cdr_type *cdr_type_find(const struct cdr *cdr, const char *name);
+/** decode_type_find() - a type that the text has, or NULL */
+const struct decode_type *decode_type_find(const struct decode *decode, const char *name);
 
 /**
- * cdr_walk() - tell what a message holds, from its front to its end
- * @cdr:        one with types
+ * decode_walk() - tell what a message holds, from its front to its end
+ * @decode:     one with types
  * @message:    of the file
  *
  * Return: false if it is not of its type; what was told is what it has before that.
  */
-bool cdr_walk(struct cdr *cdr, const struct mcap_message *message);
+bool decode_walk(struct decode *decode, const struct mcap_message *message);
 
-/** cdr_free() - forget the types */
-void cdr_free(struct cdr *cdr);
+/** decode_free() - forget the types */
+void decode_free(struct decode *decode);
 
 #endif
