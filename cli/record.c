@@ -12,7 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bus/type.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/table.h"
@@ -74,8 +73,7 @@ static void put_units(struct buffer *units,
                         return;
                 }
                 /* Strings have their text there. */
-                if (field->unit[0] &&
-                    (field->kind == SLIPRING_KIND_STRUCT || type_kind_bytes(field->kind) > 0)) {
+                if (field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
                         buffer_print(units, "%s %s\n", path, field->unit);
                 }
                 if (field->kind == SLIPRING_KIND_STRUCT) {
