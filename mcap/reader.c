@@ -155,6 +155,12 @@ static int list_add(struct mcap_reader *reader, uint64_t offset) {
         return 0;
 }
 
+static int by_offset(const void *left, const void *right) {
+        const uint64_t *a = left, *b = right;
+
+        return (*a > *b) - (*a < *b);
+}
+
 static int no_memory(struct mcap_reader *reader, struct mcap_error *reterr) {
         return mcap_error_set(reterr, -ENOMEM, "%s: no memory for its index", reader->name);
 }
@@ -292,6 +298,9 @@ static int take_index(struct mcap_reader *reader, uint64_t start) {
         }
         if (r < 0 || cursor.failed) {
                 return index_broken(reader, offset, "the index is damaged");
+        }
+        if (reader->list_count > 0) {
+                qsort(reader->lists, reader->list_count, sizeof(*reader->lists), by_offset);
         }
         /* Counts belong to channels, which may come behind them. */
         if (!statistics.at || !take_statistics(reader, statistics)) {
@@ -630,7 +639,10 @@ int mcap_reader_metadata(struct mcap_reader *reader,
         if (r < 0 && r != -ENODATA) {
                 return r;
         }
-        if (r <= 0 || record.opcode != MCAP_METADATA) {
+        /* An index may name one a million times, or lists within lists: each byte is read once. */
+        if (r <= 0 || record.opcode != MCAP_METADATA ||
+            (index + 1 < reader->list_count &&
+             reader->lists[index + 1] - offset < MCAP_RECORD_HEAD_BYTES + record.bytes)) {
                 return list_damaged(reader, offset, reterr);
         }
         r = mcap_record_load(&reader->file, &record, &reader->list, reterr);

@@ -682,6 +682,56 @@ static void test_metadata(void **state) {
         (void) close(fd);
 }
 
+/* Where the index of a file says where the list of this number is. */
+static off_t place_of_list(int fd, unsigned which) {
+        uint8_t foot[MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES], head[MCAP_RECORD_HEAD_BYTES];
+        off_t at = file_bytes(fd) - (off_t) sizeof(foot);
+
+        assert_int_equal(pread(fd, foot, sizeof(foot), at), sizeof(foot));
+        at = (off_t) mcap_load_u64(foot + 9);
+        for (;;) {
+                assert_int_equal(pread(fd, head, sizeof(head), at), sizeof(head));
+                assert_int_not_equal(head[0], MCAP_FOOTER);
+                if (head[0] == MCAP_METADATA_INDEX && which-- == 0) {
+                        return at + (off_t) sizeof(head);
+                }
+                at += (off_t) (sizeof(head) + mcap_load_u64(head + 1));
+        }
+}
+
+/* An index that names one list a million times would make much of a small file. */
+static void test_a_list_is_read_once(void **state) {
+        static const uint8_t no_crc[4];
+        struct mcap_writer *writer;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        uint64_t first, second;
+        char text[256];
+        int fd = file_make();
+
+        writer = writer_make(fd, NULL, 0);
+        assert_int_equal(mcap_writer_metadata(writer, "a", (const char *[]){"b", "c", NULL}), 0);
+        assert_int_equal(mcap_writer_metadata(writer, "d", (const char *[]){"e", "f", NULL}), 0);
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        assert_int_equal(pwrite(fd, no_crc, sizeof(no_crc),
+                                file_bytes(fd) - MCAP_MAGIC_BYTES - (off_t) sizeof(no_crc)),
+                         sizeof(no_crc));
+        assert_int_equal(pread(fd, &first, sizeof(first), place_of_list(fd, 0)), sizeof(first));
+        assert_int_equal(pread(fd, &second, sizeof(second), place_of_list(fd, 1)), sizeof(second));
+        /* In whichever order they are named. */
+        assert_int_equal(pwrite(fd, &second, sizeof(second), place_of_list(fd, 0)), sizeof(second));
+        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of_list(fd, 1)), sizeof(first));
+        lists_are(fd, "a: b=c;d: e=f;");
+        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of_list(fd, 0)), sizeof(first));
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_true(mcap_reader_summary(reader)->indexed);
+        assert_int_equal(lists_text(reader, text, sizeof(text), &error), -EBADMSG);
+        assert_string_equal(text, "");
+        assert_non_null(strstr(error.text, "a list of metadata is damaged"));
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
 static void recover_small(int fd, struct mcap_recovery *recovery) {
         struct mcap_error error;
         bool flawless;
@@ -950,6 +1000,7 @@ int main(void) {
                 cmocka_unit_test(test_thousands_of_channels),
                 cmocka_unit_test(test_empty_file),
                 cmocka_unit_test(test_metadata),
+                cmocka_unit_test(test_a_list_is_read_once),
                 cmocka_unit_test(test_bytes_of_a_file),
                 cmocka_unit_test(test_channels_that_come_later),
                 cmocka_unit_test(test_writer_refuses),
