@@ -563,9 +563,9 @@ const struct cli_verb cli_bag = {
         .summary = "look into a recording, print it, or save what is whole in it",
         .help = "info prints what an MCAP file holds: its time, its topics, their types and how\n"
                 "many messages. recover writes what is whole in a damaged one into a new file,\n"
-                "with an index; the old one stays as it is, with --in-place as FILE.damaged. Any "
-                "MCAP file will do, not only those\n"
-                "of slipring record. csv prints the messages of a topic, a line each.\n"
+                "with an index; the old one stays as it is, with --in-place as FILE.damaged. Any\n"
+                "MCAP file will do, not only those of slipring record. csv prints the messages of\n"
+                "a topic, a line each.\n"
                 "\n"
                 "  slipring bag info drive.mcap\n"
                 "  slipring bag recover drive.mcap             into drive_recovered.mcap\n"
