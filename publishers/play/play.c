@@ -24,6 +24,8 @@
 /* Somebody presses keys. */
 #define SLEEP_MAX_NS UINT64_C(50000000)
 #define ASK_NS UINT64_C(20000000)
+/* A file of a single moment is played in a loop so often. */
+#define MOMENT_NS UINT64_C(1000000000)
 #define ENCAPSULATION_BYTES 4u
 
 /* A topic of the bus, which may be several channels of the file. */
@@ -448,7 +450,7 @@ static int pass(struct player *player, struct slipring_error *reterr) {
 
 static int play(struct player *player, struct slipring_error *reterr) {
         const struct play_options *options = player->options;
-        uint64_t started_ns = slipring_now_ns(), published;
+        uint64_t started_ns = slipring_now_ns(), published, due_ns;
         int r;
 
         if (options->offset_ns > player->summary->end_ns - player->summary->start_ns) {
@@ -463,7 +465,11 @@ static int play(struct player *player, struct slipring_error *reterr) {
         player->wish = (struct play_wish){.rate = options->rate, .paused = options->paused};
         do {
                 published = player->counts->published;
+                due_ns = player->due_ns;
                 r = pass(player, reterr);
+                if (player->due_ns == due_ns) {
+                        player->due_ns += MOMENT_NS;
+                }
                 /* A pass that has nothing to publish would go on without end, and without sleep. */
         } while (r == 1 && options->loop && player->counts->published > published);
         player->counts->elapsed_ns = slipring_now_ns() - started_ns;
