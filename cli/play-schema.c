@@ -90,40 +90,40 @@ static bool no_memory(struct plan *plan) {
  */
 
 /* "a[3].b[7]" as "a.b", and the 7. */
-static char *strip(struct plan *plan, size_t *ret_index) {
-        char *path = arena_copy(&plan->arena, plan->decode.path, strlen(plan->decode.path));
-        char *to = path;
+static size_t strip(const char *from, char *to) {
+        size_t index = 0;
 
-        *ret_index = 0;
-        for (const char *from = path; path && *from;) {
+        while (*from) {
                 if (*from != '[') {
                         *to++ = *from++;
                         continue;
                 }
-                *ret_index = strtoul(from + 1, NULL, 10);
-                from += strcspn(from, "]") + 1;
+                index = strtoul(from + 1, NULL, 10);
+                from += strcspn(from, "]");
+                from += *from == ']';
         }
-        if (path) {
-                *to = '\0';
-        }
-        return path;
+        *to = '\0';
+        return index;
 }
 
 static struct held *held_of(struct plan *plan, const char *path, bool sequence) {
         struct held *larger;
+        char *copy;
 
         for (size_t i = 0; i < plan->held_count; i++) {
                 if (plan->held[i].sequence == sequence && !strcmp(plan->held[i].path, path)) {
                         return &plan->held[i];
                 }
         }
+        copy = arena_copy(&plan->arena, path, strlen(path));
         larger = reallocarray(plan->held, plan->held_count + 1, sizeof(*larger));
-        if (!larger) {
+        plan->held = larger ? larger : plan->held;
+        if (!copy || !larger) {
+                no_memory(plan);
                 return NULL;
         }
-        plan->held = larger;
         larger += plan->held_count++;
-        *larger = (struct held){.path = path, .sequence = sequence, .length = UINT32_MAX};
+        *larger = (struct held){.path = copy, .sequence = sequence, .length = UINT32_MAX};
         return larger;
 }
 
@@ -135,51 +135,74 @@ static void on_number(void *userdata, const struct msg_field *field, const uint8
 
 static void on_length(void *userdata, uint32_t count) {
         struct plan *plan = userdata;
-        size_t index;
-        const char *path = strip(plan, &index);
-        struct held *held = path ? held_of(plan, path, true) : NULL;
+        char path[sizeof(plan->decode.path)];
+        struct held *held;
 
-        if (!held) {
-                no_memory(plan);
+        /* Whatever comes after a problem is not kept: a message may be as large as the file. */
+        if (*plan->problem) {
                 return;
         }
-        if (held->length != UINT32_MAX && held->length != count) {
+        strip(plan->decode.path, path);
+        held = held_of(plan, path, true);
+        if (held && held->length != UINT32_MAX && held->length != count) {
                 impossible(plan, "sequences '%s' of one message have different lengths", path);
         }
-        held->length = count;
+        if (held) {
+                held->length = count;
+        }
 }
 
-static void on_string(void *userdata, const uint8_t *text, size_t bytes) {
-        struct plan *plan = userdata;
-        size_t index, length = strnlen((const char *) text, bytes);
-        const char *path = strip(plan, &index);
-        char *copy = arena_copy(&plan->arena, (const char *) text, length), **larger;
-        struct held *held = path ? held_of(plan, path, false) : NULL;
+/* One more of those whose path is the same. */
+static void hold_text(struct plan *plan, struct held *held, const char *text, size_t length) {
+        char **larger = NULL, *copy;
 
-        if (!held || !copy) {
-                no_memory(plan);
+        /* Each is a field. */
+        if (held->count == SLIPRING_FIELDS_MAX) {
+                impossible(plan, "there are more than %u strings '%s'", SLIPRING_FIELDS_MAX,
+                           held->path);
                 return;
         }
-        for (size_t i = 0; i < length; i++) {
-                if (copy[i] < ' ' || copy[i] > '~') {
-                        impossible(plan, "string '%s' is not of printable ASCII", path);
-                        return;
-                }
+        copy = arena_copy(&plan->arena, text, length);
+        if (copy) {
+                larger = reallocarray(held->texts, held->count + 1, sizeof(*larger));
         }
-        if (index < held->count) {
-                if (strcmp(held->texts[index], copy) != 0) {
-                        impossible(plan, "strings '%s' differ by more than the index of an element",
-                                   path);
-                }
-                return;
-        }
-        larger = reallocarray(held->texts, held->count + 1, sizeof(*larger));
         if (!larger) {
                 no_memory(plan);
                 return;
         }
         held->texts = larger;
         larger[held->count++] = copy;
+}
+
+static void on_string(void *userdata, const uint8_t *bytes, size_t count) {
+        const char *text = (const char *) bytes, *other;
+        size_t index, length = strnlen(text, count);
+        struct plan *plan = userdata;
+        char path[sizeof(plan->decode.path)];
+        struct held *held;
+
+        if (*plan->problem) {
+                return;
+        }
+        index = strip(plan->decode.path, path);
+        for (size_t i = 0; i < length; i++) {
+                if (text[i] < ' ' || text[i] > '~') {
+                        impossible(plan, "string '%s' is not of printable ASCII", path);
+                        return;
+                }
+        }
+        held = held_of(plan, path, false);
+        if (!held) {
+                return;
+        }
+        if (index >= held->count) {
+                hold_text(plan, held, text, length);
+                return;
+        }
+        other = held->texts[index];
+        if (strlen(other) != length || memcmp(other, text, length) != 0) {
+                impossible(plan, "strings '%s' differ by more than the index of an element", path);
+        }
 }
 
 static bool this_channel(const struct mcap_channel *channel, void *context) {
