@@ -33,7 +33,9 @@ struct track {
         struct layout_entry entry;
         struct topic topic;
         struct ring_reader reader;
-        size_t total; /* index */
+        struct cdr *cdr; /* of its type */
+        uint8_t *sample; /* room for one that is not CDR, else NULL */
+        size_t total;    /* index */
         bool open;
         bool gone;       /* the table has it no longer: what it still holds is all */
         unsigned serial; /* of the file that @channel is of */
