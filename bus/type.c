@@ -40,9 +40,13 @@ bool type_is_pad(const char *name) {
         return strncmp(name, "pad", 3) == 0 && name[3 + strspn(name + 3, "0123456789")] == '\0';
 }
 
+bool type_is_empty(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_LENGTH && field->first_child == 0;
+}
+
 bool type_is_hidden(const struct slipring_field *field) {
-        return field->kind == SLIPRING_KIND_LENGTH || field->kind == SLIPRING_KIND_GAP ||
-               type_is_pad(field->name);
+        return (field->kind == SLIPRING_KIND_LENGTH && !type_is_empty(field)) ||
+               field->kind == SLIPRING_KIND_GAP || type_is_pad(field->name);
 }
 
 bool type_is_parent(const struct slipring_field *field) {

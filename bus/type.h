@@ -48,9 +48,11 @@ int type_constants(const struct slipring_type *type,
 bool type_is_pad(const char *name);
 
 /*
- * type_is_hidden() - is this no field to those who read and write messages: padding or a length?
- * type_is_parent() - does a field have others inside?
+ * type_is_empty() - is this a sequence that never has an element? It is a length, 0, and nothing
+ * else. type_is_hidden() - is this no field to those who read and write messages: padding, or the
+ * length of what follows? type_is_parent() - does a field have others inside?
  */
+bool type_is_empty(const struct slipring_field *field);
 bool type_is_hidden(const struct slipring_field *field);
 bool type_is_parent(const struct slipring_field *field);
 

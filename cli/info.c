@@ -125,7 +125,8 @@ field_row(void *context, const char *path, const struct slipring_field *field, b
                          field->count);
         }
         table_cell(table, "  %s", path);
-        table_cell(table, "%s%s%s", type_kind_name(field->kind), bytes, count);
+        table_cell(table, "%s%s%s", type_is_empty(field) ? "[0]" : type_kind_name(field->kind),
+                   bytes, count);
         table_cell(table, field->kind == SLIPRING_KIND_STRING ? "'%s'" : "%s", field->unit);
         table_cell(table, "%" PRIu32, field->offset_bytes);
 }
@@ -136,7 +137,7 @@ field_json(void *context, const char *path, const struct slipring_field *field, 
 
         json_open(json, NULL, '{');
         json_text(json, "path", path);
-        json_text(json, "type", type_kind_name(field->kind));
+        json_text(json, "type", type_is_empty(field) ? "nothing" : type_kind_name(field->kind));
         json_unsigned(json, bounded ? "bound" : "count", field->count);
         if (field->kind == SLIPRING_KIND_TEXT) {
                 json_unsigned(json, "text_bytes", type_text_bytes(field));

@@ -174,7 +174,8 @@ static int expect(struct writer *writer, const struct slipring_field *field, con
                                                                 : type_kind_name(field->kind);
         char text[128];
 
-        if (field->kind == SLIPRING_KIND_LIST || field->kind == SLIPRING_KIND_SEQUENCE) {
+        if (field->kind == SLIPRING_KIND_LIST || field->kind == SLIPRING_KIND_SEQUENCE ||
+            type_is_empty(field)) {
                 snprintf(text, sizeof(text), "expected a list of up to %" PRIu32 " elements",
                          selection_count(writer->type, field));
         } else if (type_is_text(field)) {
@@ -224,7 +225,7 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
         }
         switch (writer->event.type) {
         case YAML_SEQUENCE_START_EVENT:
-                return selection_count(writer->type, field) > 0
+                return selection_count(writer->type, field) > 0 || type_is_empty(field)
                                ? write_sequence(writer, field, path)
                                : expect(writer, field, path);
         case YAML_MAPPING_START_EVENT:
@@ -237,8 +238,9 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
                                                 writer->payload + field->offset_bytes,
                                                 writer->reterr);
                 }
-                return !field->count && !type_is_parent(field) ? write_scalar(writer, field, path)
-                                                               : expect(writer, field, path);
+                return !field->count && !type_is_parent(field) && !type_is_empty(field)
+                               ? write_scalar(writer, field, path)
+                               : expect(writer, field, path);
         }
 }
 

@@ -195,7 +195,7 @@ static void print_text(const uint8_t *text, int length, FILE *out) {
 /* Is this an array or a list, and not a text that is shown as one? */
 static bool is_array(const struct slipring_field *field) {
         return field->count > 0 || field->kind == SLIPRING_KIND_LIST ||
-               field->kind == SLIPRING_KIND_SEQUENCE;
+               field->kind == SLIPRING_KIND_SEQUENCE || type_is_empty(field);
 }
 
 /* Has it no element? */

@@ -217,7 +217,10 @@ static int step_index(const struct slipring_type *type,
         int r;
 
         if (count == 0) {
-                return error_set(reterr, -EINVAL, "'%s' is not an array", at->name);
+                return error_set(reterr, -EINVAL,
+                                 type_is_empty(at) ? "'%s' never has an element"
+                                                   : "'%s' is not an array",
+                                 at->name);
         }
         r = index_read(path, count, &index);
         if (r == -ERANGE) {

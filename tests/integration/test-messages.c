@@ -365,6 +365,7 @@ static void expect_back(const char *topic, const char *message, const char *part
 static void test_what_echo_prints_pub_takes(void **state) {
         expect_back("imu/front", "{orientation: {x: 0.1}}", "\"frame_id\": \"imu_link\"");
         expect_back("scan", "{ranges: [1, 2, 3]}", "\"ranges\": [1.0, 2.0, 3.0, 0.0, ");
+        expect_back("scan", "{intensities: []}", "0.0], \"intensities\": []}");
         expect_back("joints", "{effort: [7]}", "\"name\": [\"hip\", \"knee\"]");
         expect_back("cloud", "{fields: [{offset: 8}]}", "{\"name\": \"x\", \"offset\": 8");
         expect_back("grid", "{poses: [{}, {pose: {position: {y: 2}}}]}", "\"y\": 2.0");
@@ -409,7 +410,10 @@ static void test_constants_are_not_anybodys_to_change(void **state) {
                        "field 'header.frame_id': always 'imu_link' on this topic");
         expect_refusal("joints", "{name: [hip, hip]}", "always 'knee' on this topic");
         expect_refusal("joints", "{position: [1, 2, 3]}", "field 'position': more than its 2");
-        expect_refusal("scan", "{intensities: [1]}", "has no field 'intensities'");
+        expect_refusal("scan", "{intensities: [1]}",
+                       "field 'intensities': more than its 0 elements");
+        expect_refusal("scan", "{intensities: 1}",
+                       "field 'intensities': expected a list of up to 0 elements");
 }
 
 /* The hash that ROS 2 publishes; it comes out of the type's text, which the topic's header has. */
