@@ -141,16 +141,15 @@ static void voice_close(struct voice *voice) {
         free(voice->topic);
 }
 
-/* What it takes to make samples of messages, of the type that the publisher has now. */
+/* What it takes to make samples of messages, as the publisher describes the type now. A sample that
+ * is on its way stays where it is: the type is the same. */
 static int voice_prepare(struct voice *voice, struct slipring_error *reterr) {
         const struct slipring_type *type = slipring_publisher_type(voice->publisher);
         int r;
 
         voice->cdr = cdr_free(voice->cdr);
-        free(voice->room);
-        voice->room = NULL;
         r = cdr_compile(&voice->cdr, type, reterr);
-        if (r == 0 && !cdr_is_flat(voice->cdr)) {
+        if (r == 0 && !cdr_is_flat(voice->cdr) && !voice->room) {
                 voice->room = malloc(type->payload_bytes);
                 r = voice->room ? 0 : error_set(reterr, -ENOMEM, "out of memory");
         }

@@ -52,16 +52,15 @@ static void publication_close(struct publication *publication) {
         publication->room = NULL;
 }
 
-/* What it takes to make samples of messages, of the type that the publisher has now. */
+/* What it takes to make samples of messages, as the publisher describes the type now. A sample that
+ * is on its way stays where it is: the type is the same. */
 static int publication_prepare(struct publication *publication, struct slipring_error *reterr) {
         const struct slipring_type *type = slipring_publisher_type(publication->publisher);
         int r;
 
         publication->cdr = cdr_free(publication->cdr);
-        free(publication->room);
-        publication->room = NULL;
         r = cdr_compile(&publication->cdr, type, reterr);
-        if (r == 0 && !cdr_is_flat(publication->cdr)) {
+        if (r == 0 && !cdr_is_flat(publication->cdr) && !publication->room) {
                 publication->room = malloc(type->payload_bytes);
                 r = publication->room ? 0 : error_set(reterr, -ENOMEM, "out of memory");
         }
