@@ -119,8 +119,7 @@ static void compile_value(struct cdr *cdr, uint32_t index, uint32_t offset) {
         run_append(cdr, run);
 }
 
-/* An array, or the elements of a sequence, whose length is at @length. The last run was for that.
- */
+/* An array, or the elements of a sequence, whose length is at @length. */
 static void
 compile_loop(struct cdr *cdr, uint32_t index, uint32_t offset, bool sequence, uint32_t length) {
         const struct slipring_field *field = &cdr->type->fields[index];
