@@ -22,7 +22,8 @@ static const struct {
         [SLIPRING_KIND_FLOAT64] = {"float64", 8},   [SLIPRING_KIND_TIME] = {"time", 8},
         [SLIPRING_KIND_DURATION] = {"duration", 8}, [SLIPRING_KIND_STRUCT] = {"struct", 0},
         [SLIPRING_KIND_LENGTH] = {"length", 4},     [SLIPRING_KIND_STRING] = {"string", 1},
-        [SLIPRING_KIND_LIST] = {"list", 0},
+        [SLIPRING_KIND_LIST] = {"list", 0},         [SLIPRING_KIND_TEXT] = {"string", 0},
+        [SLIPRING_KIND_SEQUENCE] = {"sequence", 0}, [SLIPRING_KIND_GAP] = {"gap", 1},
 };
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -39,20 +40,61 @@ bool type_is_pad(const char *name) {
         return strncmp(name, "pad", 3) == 0 && name[3 + strspn(name + 3, "0123456789")] == '\0';
 }
 
+bool type_is_empty(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_LENGTH && field->first_child == 0;
+}
+
 bool type_is_hidden(const struct slipring_field *field) {
-        return field->kind == SLIPRING_KIND_LENGTH || type_is_pad(field->name);
+        return (field->kind == SLIPRING_KIND_LENGTH && !type_is_empty(field)) ||
+               field->kind == SLIPRING_KIND_GAP || type_is_pad(field->name);
 }
 
 bool type_is_parent(const struct slipring_field *field) {
-        return field->kind == SLIPRING_KIND_STRUCT || field->kind == SLIPRING_KIND_LIST;
+        return field->kind == SLIPRING_KIND_STRUCT || field->kind == SLIPRING_KIND_LIST ||
+               field->kind == SLIPRING_KIND_SEQUENCE;
+}
+
+const struct slipring_field *type_elements(const struct slipring_type *type,
+                                           const struct slipring_field *sequence) {
+        const struct slipring_field *second = &type->fields[sequence->first_child + 1];
+
+        return second->kind == SLIPRING_KIND_GAP ? second + 1 : second;
+}
+
+uint32_t type_length(const struct slipring_type *type,
+                     const struct slipring_field *sequence,
+                     const void *at) {
+        uint32_t bound = type_elements(type, sequence)->count, length;
+
+        memcpy(&length, at, sizeof(length));
+        return length < bound ? length : bound;
+}
+
+uint32_t type_text_length(const struct slipring_field *text, const void *at) {
+        return (uint32_t) strnlen(at, text->element_bytes - 1);
+}
+
+bool type_is_flat(const struct slipring_type *type) {
+        for (uint32_t i = 0; i < type->field_count; i++) {
+                if (type->fields[i].kind == SLIPRING_KIND_TEXT ||
+                    type->fields[i].kind == SLIPRING_KIND_SEQUENCE ||
+                    type->fields[i].kind == SLIPRING_KIND_GAP) {
+                        return false;
+                }
+        }
+        return true;
 }
 
 bool type_is_text(const struct slipring_field *field) {
         if (field->count == 0) {
-                return false;
+                return field->kind == SLIPRING_KIND_TEXT;
         }
         return field->kind == SLIPRING_KIND_STRING ||
                (field->kind == SLIPRING_KIND_UINT8 && strcmp(field->unit, "text") == 0);
+}
+
+uint32_t type_text_bytes(const struct slipring_field *field) {
+        return field->kind == SLIPRING_KIND_TEXT ? field->element_bytes - 1 : field->count;
 }
 
 static uint64_t field_bytes(const struct slipring_field *field) {
@@ -80,16 +122,42 @@ static int check_siblings(const struct slipring_type *type,
 }
 
 static int check_leaf(const struct slipring_field *field) {
+        /* Room for a character and the NUL. */
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                return field->element_bytes < 2 || field->child_count != 0 ? -EBADMSG : 0;
+        }
         if (field->element_bytes != type_kind_bytes(field->kind) || field->element_bytes == 0 ||
             field->child_count != 0) {
                 return -EBADMSG;
         }
         /* Publishers write these: a length is one number, and a text is as long as its field. */
         if ((field->kind == SLIPRING_KIND_LENGTH && field->count != 0) ||
-            (field->kind == SLIPRING_KIND_STRING && field->count != strlen(field->unit) + 1)) {
+            (field->kind == SLIPRING_KIND_STRING && field->count != strlen(field->unit) + 1) ||
+            (field->kind == SLIPRING_KIND_GAP && !type_is_pad(field->name))) {
                 return -EBADMSG;
         }
         return 0;
+}
+
+/* What readers of a sequence rely on: its length comes first, then its elements. */
+static int check_sequence(const struct slipring_type *type, const struct slipring_field *field) {
+        const struct slipring_field *length = &type->fields[field->first_child];
+        const struct slipring_field *elements = type_elements(type, field);
+        const struct slipring_field *end = length + field->child_count;
+
+        if (field->count != 0 || elements >= end || length->kind != SLIPRING_KIND_UINT32 ||
+            length->count != 0 || length->offset_bytes != 0 || elements->count == 0) {
+                return -EBADMSG;
+        }
+        if (elements + 1 < end && (elements[1].kind != SLIPRING_KIND_GAP || elements + 2 < end)) {
+                return -EBADMSG;
+        }
+        /* An array of these is none: a length, a string and padding are one each. */
+        return elements->kind == SLIPRING_KIND_STRING || elements->kind == SLIPRING_KIND_GAP ||
+                               elements->kind == SLIPRING_KIND_LIST ||
+                               elements->kind == SLIPRING_KIND_SEQUENCE
+                       ? -EBADMSG
+                       : 0;
 }
 
 static int check_record(const struct slipring_type *type, uint32_t index, uint32_t *cursor) {
@@ -108,6 +176,10 @@ static int check_record(const struct slipring_type *type, uint32_t index, uint32
                 return -EBADMSG;
         }
         *cursor += field->child_count;
+        if (field->kind == SLIPRING_KIND_SEQUENCE &&
+            (field->child_count < 2 || check_sequence(type, field) < 0)) {
+                return -EBADMSG;
+        }
         return check_siblings(type, field->first_child, field->child_count, field->element_bytes);
 }
 
@@ -165,6 +237,11 @@ static void describe(const struct slipring_field *field, char *text, size_t byte
                 (void) snprintf(text, bytes, "the string '%.64s'", field->unit);
                 return;
         }
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                (void) snprintf(text, bytes, "a string of up to %u bytes at byte %u",
+                                field->element_bytes - 1, field->offset_bytes);
+                return;
+        }
         if (field->count) {
                 (void) snprintf(count, sizeof(count), "[%u]", field->count);
         }
@@ -182,9 +259,10 @@ static bool field_equal(const struct slipring_field *a, const struct slipring_fi
                a->first_child == b->first_child;
 }
 
-/* The full name of a record, parents included: "acceleration.x". */
-static void field_path(const struct slipring_type *type, uint32_t index, char *text, size_t bytes) {
-        char below[256];
+void type_path(const struct slipring_type *type, uint32_t index, char text[TYPE_PATH_BYTES]) {
+        const size_t bytes = TYPE_PATH_BYTES;
+        char below[TYPE_PATH_BYTES];
+        const char *rest;
         uint32_t i;
 
         (void) snprintf(text, bytes, "%.200s", type->fields[index].name);
@@ -193,9 +271,13 @@ static void field_path(const struct slipring_type *type, uint32_t index, char *t
 
                 if (field->child_count && index >= field->first_child &&
                     index - field->first_child < field->child_count) {
-                        (void) snprintf(below, sizeof(below), "%s", text);
-                        (void) snprintf(text, bytes, "%.100s.%.150s", field->name, below);
                         index = i;
+                        /* Of a sequence, what is in it has its name. */
+                        rest = field->kind == SLIPRING_KIND_SEQUENCE ? text + strcspn(text, ".")
+                                                                     : NULL;
+                        (void) snprintf(below, sizeof(below), "%s", rest ? rest : text);
+                        (void) snprintf(text, bytes, "%.100s%s%.150s", field->name, rest ? "" : ".",
+                                        below);
                 }
         }
 }
@@ -204,7 +286,7 @@ int type_compare(const struct slipring_type *expected,
                  const struct slipring_type *actual,
                  const char *topic,
                  struct slipring_error *reterr) {
-        char path[256], want[160], have[160];
+        char path[TYPE_PATH_BYTES], want[160], have[160];
         uint32_t i, common;
 
         if (memcmp(expected->identity, actual->identity, sizeof(actual->identity)) == 0) {
@@ -221,7 +303,7 @@ int type_compare(const struct slipring_type *expected,
                 if (field_equal(&expected->fields[i], &actual->fields[i])) {
                         continue;
                 }
-                field_path(actual, i, path, sizeof(path));
+                type_path(actual, i, path);
                 describe(&actual->fields[i], have, sizeof(have));
                 describe(&expected->fields[i], want, sizeof(want));
                 return error_set(
@@ -350,7 +432,7 @@ bad_bool(const struct slipring_type *type, uint32_t first, uint32_t count, const
                 const struct slipring_field *field = &type->fields[i];
                 uint32_t elements = field->count ? field->count : 1;
 
-                if (field->kind != SLIPRING_KIND_BOOL && field->kind != SLIPRING_KIND_STRUCT) {
+                if (field->kind != SLIPRING_KIND_BOOL && !type_is_parent(field)) {
                         continue;
                 }
                 for (uint32_t j = 0; j < elements; j++) {
@@ -358,7 +440,7 @@ bad_bool(const struct slipring_type *type, uint32_t first, uint32_t count, const
                                 at + field->offset_bytes + (size_t) j * field->element_bytes;
                         const struct slipring_field *bad = NULL;
 
-                        if (field->kind == SLIPRING_KIND_STRUCT) {
+                        if (type_is_parent(field)) {
                                 bad = bad_bool(type, field->first_child, field->child_count,
                                                element);
                         } else if (*element > 1) {

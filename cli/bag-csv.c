@@ -46,9 +46,11 @@ static void print_string(const uint8_t *text, size_t bytes) {
         putchar('"');
 }
 
-static void on_string(void *userdata, const uint8_t *text, size_t bytes) {
+static void
+on_string(void *userdata, const struct msg_field *field, const uint8_t *text, size_t bytes) {
         struct csv *csv = userdata;
 
+        (void) field;
         column(csv);
         if (!csv->names) {
                 print_string(text, bytes);

@@ -123,7 +123,7 @@ static bool length_take(struct decode *decode, uint32_t *ret_length) {
         return at != NULL;
 }
 
-static bool string_walk(struct decode *decode) {
+static bool string_walk(struct decode *decode, const struct msg_field *field) {
         const uint8_t *at;
         uint32_t length;
 
@@ -132,7 +132,7 @@ static bool string_walk(struct decode *decode) {
         }
         at = take(decode, 1, length);
         if (at) {
-                decode->string(decode->userdata, at, length);
+                decode->string(decode->userdata, field, at, length);
         }
         return at != NULL;
 }
@@ -145,7 +145,7 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
         size_t bytes;
 
         if (field->kind == MSG_KIND_STRING) {
-                return string_walk(decode);
+                return string_walk(decode, field);
         }
         if (field->kind == SLIPRING_KIND_STRUCT) {
                 nested = decode_type_find(decode, field->nested_name);
@@ -182,7 +182,7 @@ static bool elements(struct decode *decode, const struct msg_field *field, unsig
                         return false;
                 }
                 if (decode->length) {
-                        decode->length(decode->userdata, count);
+                        decode->length(decode->userdata, field, count);
                 }
         }
         for (uint32_t i = 0; whole && i < count; i++) {

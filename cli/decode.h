@@ -42,8 +42,11 @@ struct decode {
         char path[1024];
 
         void (*number)(void *userdata, const struct msg_field *field, const uint8_t *at);
-        void (*string)(void *userdata, const uint8_t *text, size_t bytes);
-        void (*length)(void *userdata, uint32_t count);
+        void (*string)(void *userdata,
+                       const struct msg_field *field,
+                       const uint8_t *text,
+                       size_t bytes);
+        void (*length)(void *userdata, const struct msg_field *field, uint32_t count);
         void *userdata;
 
         struct arena arena;

@@ -34,7 +34,9 @@ struct info {
  * Fields
  */
 
-typedef void field_visit(void *context, const char *path, const struct slipring_field *field);
+/* @bounded: of an array, it is a sequence of up to so many elements */
+typedef void
+field_visit(void *context, const char *path, const struct slipring_field *field, bool bounded);
 
 static void field_walk(const struct slipring_type *type,
                        const struct slipring_field *field,
@@ -70,6 +72,7 @@ static void field_walk(const struct slipring_type *type,
                        const char *above,
                        field_visit *visit,
                        void *context) {
+        bool bounded = field->kind == SLIPRING_KIND_SEQUENCE;
         struct slipring_field shown = *field;
         struct buffer path = {0};
 
@@ -77,9 +80,15 @@ static void field_walk(const struct slipring_type *type,
                 return;
         }
         buffer_print(&path, "%s%s", above, field->name);
+        if (bounded) {
+                /* Of a sequence its elements are shown. */
+                base_bytes += field->offset_bytes;
+                field = type_elements(type, field);
+                shown = *field;
+        }
         shown.offset_bytes += base_bytes;
         if (!type_is_parent(field) && !path.failed) {
-                visit(context, path.text, &shown);
+                visit(context, path.text, &shown, bounded);
         }
         if (field->kind == SLIPRING_KIND_LIST && !path.failed) {
                 list_walk(type, &shown, path.text, visit, context);
@@ -87,7 +96,7 @@ static void field_walk(const struct slipring_type *type,
                 return;
         }
         if (field->count) {
-                buffer_print(&path, "[%" PRIu32 "]", field->count);
+                buffer_print(&path, "[%s%" PRIu32 "]", bounded ? "<=" : "", field->count);
         }
         buffer_append(&path, ".", 1);
         for (uint32_t i = 0; i < field->child_count && !path.failed; i++) {
@@ -103,26 +112,36 @@ static void fields_walk(const struct slipring_type *type, field_visit *visit, vo
         }
 }
 
-static void field_row(void *context, const char *path, const struct slipring_field *field) {
+static void
+field_row(void *context, const char *path, const struct slipring_field *field, bool bounded) {
         struct table *table = context;
-        char count[16] = "";
+        char count[16] = "", bytes[16] = "";
 
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                snprintf(bytes, sizeof(bytes), "<=%" PRIu32, type_text_bytes(field));
+        }
         if (field->count) {
-                snprintf(count, sizeof(count), "[%" PRIu32 "]", field->count);
+                snprintf(count, sizeof(count), "[%s%" PRIu32 "]", bounded ? "<=" : "",
+                         field->count);
         }
         table_cell(table, "  %s", path);
-        table_cell(table, "%s%s", type_kind_name(field->kind), count);
+        table_cell(table, "%s%s%s", type_is_empty(field) ? "[0]" : type_kind_name(field->kind),
+                   bytes, count);
         table_cell(table, field->kind == SLIPRING_KIND_STRING ? "'%s'" : "%s", field->unit);
         table_cell(table, "%" PRIu32, field->offset_bytes);
 }
 
-static void field_json(void *context, const char *path, const struct slipring_field *field) {
+static void
+field_json(void *context, const char *path, const struct slipring_field *field, bool bounded) {
         struct json *json = context;
 
         json_open(json, NULL, '{');
         json_text(json, "path", path);
-        json_text(json, "type", type_kind_name(field->kind));
-        json_unsigned(json, "count", field->count);
+        json_text(json, "type", type_is_empty(field) ? "nothing" : type_kind_name(field->kind));
+        json_unsigned(json, bounded ? "bound" : "count", field->count);
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                json_unsigned(json, "text_bytes", type_text_bytes(field));
+        }
         if (field->kind == SLIPRING_KIND_STRING) {
                 json_text(json, "value", field->unit);
         }

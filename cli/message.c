@@ -157,6 +157,10 @@ write_sequence(struct writer *writer, const struct slipring_field *array, const 
                         snprintf(below, sizeof(below), "more than its %" PRIu32 " elements", i);
                         return report(writer, -EINVAL, path, below);
                 }
+                if (array->kind == SLIPRING_KIND_SEQUENCE) {
+                        memcpy(writer->payload + array->offset_bytes, &walk.next,
+                               sizeof(walk.next));
+                }
                 snprintf(below, sizeof(below), "%.400s[%" PRIu32 "]", path, i);
                 r = write_value(writer, &element, below);
                 if (r < 0) {
@@ -170,12 +174,13 @@ static int expect(struct writer *writer, const struct slipring_field *field, con
                                                                 : type_kind_name(field->kind);
         char text[128];
 
-        if (field->kind == SLIPRING_KIND_LIST) {
+        if (field->kind == SLIPRING_KIND_LIST || field->kind == SLIPRING_KIND_SEQUENCE ||
+            type_is_empty(field)) {
                 snprintf(text, sizeof(text), "expected a list of up to %" PRIu32 " elements",
                          selection_count(writer->type, field));
         } else if (type_is_text(field)) {
                 snprintf(text, sizeof(text), "expected a text of up to %" PRIu32 " bytes",
-                         field->count);
+                         type_text_bytes(field));
         } else if (field->count) {
                 snprintf(text, sizeof(text), "expected a list of up to %" PRIu32 " %ss",
                          field->count, type_kind_name(field->kind));
@@ -220,7 +225,7 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
         }
         switch (writer->event.type) {
         case YAML_SEQUENCE_START_EVENT:
-                return field->count || field->kind == SLIPRING_KIND_LIST
+                return selection_count(writer->type, field) > 0 || type_is_empty(field)
                                ? write_sequence(writer, field, path)
                                : expect(writer, field, path);
         case YAML_MAPPING_START_EVENT:
@@ -233,8 +238,9 @@ write_value(struct writer *writer, const struct slipring_field *field, const cha
                                                 writer->payload + field->offset_bytes,
                                                 writer->reterr);
                 }
-                return !field->count && !type_is_parent(field) ? write_scalar(writer, field, path)
-                                                               : expect(writer, field, path);
+                return !field->count && !type_is_parent(field) && !type_is_empty(field)
+                               ? write_scalar(writer, field, path)
+                               : expect(writer, field, path);
         }
 }
 
@@ -258,23 +264,24 @@ check_nanosec(struct writer *writer, const struct slipring_field *field, const c
 
 static int
 check_times(struct writer *writer, const struct slipring_field *field, const char *path) {
-        struct selection_walk walk = {.type = writer->type, .array = *field};
+        struct selection_walk walk = {
+                .type = writer->type, .payload = writer->payload, .array = *field};
+        bool time = field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION;
         struct slipring_field element;
         char below[PATH_MAX_BYTES];
         int r = 0;
 
-        if (field->kind < SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_LENGTH ||
-            field->kind == SLIPRING_KIND_STRING) {
+        if (!time && !type_is_parent(field)) {
                 return 0;
         }
         for (uint32_t i = 0; r == 0 && selection_walk_next(&walk, &element); i++) {
                 snprintf(below, sizeof(below), "%.400s[%" PRIu32 "]", path, i);
                 r = check_times(writer, &element, below);
         }
-        if (field->count || field->kind == SLIPRING_KIND_LIST) {
+        if (selection_count(writer->type, field) > 0) {
                 return r;
         }
-        if (field->kind == SLIPRING_KIND_TIME || field->kind == SLIPRING_KIND_DURATION) {
+        if (time) {
                 return check_nanosec(writer, field, path);
         }
         for (uint32_t i = 0; i < field->child_count && r == 0; i++) {

@@ -4,7 +4,8 @@
  * Own types of the bus that was recorded become own types again: their packages and their units
  * stand beside them, so that they have the identity that programs compiled for them ask for. Every
  * other type becomes a message file as ROS 2 has them, which is all that a file of somebody else
- * says.
+ * says. Of a message of ROS 2 the bounds stand beside it, too; without them a string or sequence
+ * has what the first message has, unless its text has a bound.
  */
 
 #include <errno.h>
@@ -64,6 +65,9 @@ struct plan {
         /* The channel that is being looked at. */
         const struct mcap_channel *channel;
         struct mcap_text units;
+        struct mcap_text bounds;
+        bool bounds_known; /* what is not among them never changes */
+        bool own;          /* the schema says of its type what it has to */
         struct decode decode;
         struct held *held;
         size_t held_count;
@@ -83,6 +87,24 @@ impossible(struct plan *plan, const char *format, ...) {
 
 static bool no_memory(struct plan *plan) {
         return impossible(plan, "out of memory");
+}
+
+/* What stands behind a key in lines that a recorder wrote, "" if there is no such line. */
+static struct mcap_text line_of(const struct mcap_text *lines, const char *key) {
+        const char *line = (const char *) lines->data, *end = line + lines->bytes;
+        const size_t length = strlen(key);
+
+        while (line < end) {
+                const char *next = memchr(line, '\n', (size_t) (end - line));
+                size_t bytes = (size_t) ((next ? next : end) - line);
+
+                if (bytes > length && !memcmp(line, key, length) && line[length] == ' ') {
+                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
+                                                  .bytes = bytes - length - 1};
+                }
+                line = next ? next + 1 : end;
+        }
+        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
 }
 
 /*
@@ -127,13 +149,24 @@ static struct held *held_of(struct plan *plan, const char *path, bool sequence) 
         return larger;
 }
 
+/* The bound of a string, or of a sequence; 0: it is not known to change. */
+static uint32_t bound_of(const struct plan *plan, const char *what, const char *path) {
+        char key[sizeof(plan->decode.path) + 16], number[16] = "";
+        struct mcap_text line;
+
+        (void) snprintf(key, sizeof(key), "%s %s", what, path);
+        line = line_of(&plan->bounds, key);
+        memcpy(number, line.data, line.bytes < sizeof(number) ? line.bytes : 0);
+        return (uint32_t) strtoul(number, NULL, 10);
+}
+
 static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
         (void) userdata;
         (void) field;
         (void) at;
 }
 
-static void on_length(void *userdata, uint32_t count) {
+static void on_length(void *userdata, const struct msg_field *field, uint32_t count) {
         struct plan *plan = userdata;
         char path[sizeof(plan->decode.path)];
         struct held *held;
@@ -143,6 +176,10 @@ static void on_length(void *userdata, uint32_t count) {
                 return;
         }
         strip(plan->decode.path, path);
+        if (plan->bounds_known ? bound_of(plan, "sequence", path) > 0
+                               : field->array == MSG_BOUNDED) {
+                return;
+        }
         held = held_of(plan, path, true);
         if (held && held->length != UINT32_MAX && held->length != count) {
                 impossible(plan, "sequences '%s' of one message have different lengths", path);
@@ -174,7 +211,8 @@ static void hold_text(struct plan *plan, struct held *held, const char *text, si
         larger[held->count++] = copy;
 }
 
-static void on_string(void *userdata, const uint8_t *bytes, size_t count) {
+static void
+on_string(void *userdata, const struct msg_field *field, const uint8_t *bytes, size_t count) {
         const char *text = (const char *) bytes, *other;
         size_t index, length = strnlen(text, count);
         struct plan *plan = userdata;
@@ -185,6 +223,9 @@ static void on_string(void *userdata, const uint8_t *bytes, size_t count) {
                 return;
         }
         index = strip(plan->decode.path, path);
+        if (plan->bounds_known ? bound_of(plan, "string", path) > 0 : field->string_bound > 0) {
+                return;
+        }
         for (size_t i = 0; i < length; i++) {
                 if (text[i] < ' ' || text[i] > '~') {
                         impossible(plan, "string '%s' is not of printable ASCII", path);
@@ -264,8 +305,8 @@ static bool is_own(const struct plan *plan, const struct msg *msg, unsigned dept
                 const struct msg_field *field = &msg->fields[i];
                 const struct decode_type *nested;
 
-                if ((field->array != MSG_SINGLE && field->array != MSG_ARRAY) ||
-                    field->kind == MSG_KIND_STRING || field->byte) {
+                if (field->array == MSG_SEQUENCE || field->byte ||
+                    (field->kind == MSG_KIND_STRING && field->string_bound == 0)) {
                         return false;
                 }
                 if (field->kind != SLIPRING_KIND_STRUCT || builtin(field)) {
@@ -320,24 +361,6 @@ static bool types_agree(struct plan *plan, bool own) {
         return true;
 }
 
-/* The unit of a path, "" without one. */
-static struct mcap_text unit_of(const struct plan *plan, const char *path) {
-        const char *line = (const char *) plan->units.data, *end = line + plan->units.bytes;
-        const size_t length = strlen(path);
-
-        while (line < end) {
-                const char *next = memchr(line, '\n', (size_t) (end - line));
-                size_t bytes = (size_t) ((next ? next : end) - line);
-
-                if (bytes > length && !memcmp(line, path, length) && line[length] == ' ') {
-                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
-                                                  .bytes = bytes - length - 1};
-                }
-                line = next ? next + 1 : end;
-        }
-        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
-}
-
 static void put_text(struct buffer *buffer, const char *text, size_t bytes) {
         buffer_print(buffer, "\"");
         for (size_t i = 0; i < bytes; i++) {
@@ -369,15 +392,20 @@ static void put_values(struct plan *plan, const struct msg *msg, size_t index) {
 static void put_field(struct plan *plan, const struct msg *msg, size_t index, const char *path) {
         const struct msg_field *field = &msg->fields[index];
         const char *name = builtin(field);
-        struct mcap_text unit = unit_of(plan, path);
+        struct mcap_text unit = line_of(&plan->units, path);
 
         if (!name) {
                 name = field->kind == SLIPRING_KIND_STRUCT ? base_name(field->nested_name)
+                       : field->kind == MSG_KIND_STRING    ? "string"
                                                            : type_kind_name(field->kind);
         }
         buffer_print(&plan->types, "    %s: {type: \"%s", field->name, name);
-        if (field->array == MSG_ARRAY) {
-                buffer_print(&plan->types, "[%" PRIu32 "]", field->length);
+        if (field->string_bound > 0) {
+                buffer_print(&plan->types, "<=%" PRIu32, field->string_bound);
+        }
+        if (field->array != MSG_SINGLE) {
+                buffer_print(&plan->types, "[%s%" PRIu32 "]",
+                             field->array == MSG_BOUNDED ? "<=" : "", field->length);
         }
         buffer_print(&plan->types, "\"");
         if (unit.bytes > 0) {
@@ -509,12 +537,52 @@ static void put_held(struct plan *plan, bool sequences) {
         }
 }
 
+/* Of a field and of what it has inside, by the type that the field has. */
+static void put_bounds(struct plan *plan,
+                       const struct msg *msg,
+                       const char *above,
+                       unsigned depth,
+                       const char **title) {
+        for (size_t i = 0; depth < SLIPRING_NESTING_MAX && i < msg->field_count; i++) {
+                const struct msg_field *field = &msg->fields[i];
+                const char *path =
+                        arena_print(&plan->arena, "%s%s%s", above, *above ? "." : "", field->name);
+                const struct decode_type *nested = NULL;
+                uint32_t elements, bytes;
+
+                if (!path) {
+                        no_memory(plan);
+                        return;
+                }
+                elements = bound_of(plan, "sequence", path);
+                bytes = bound_of(plan, "string", path);
+                if (elements > 0 || bytes > 0) {
+                        buffer_print(&plan->topics, "%s      %s: ", *title, path);
+                        *title = "";
+                }
+                if (elements > 0 && bytes > 0) {
+                        buffer_print(&plan->topics, "[%" PRIu32 ", %" PRIu32 "]\n", elements,
+                                     bytes);
+                } else if (elements > 0 || bytes > 0) {
+                        buffer_print(&plan->topics, "%" PRIu32 "\n",
+                                     elements > 0 ? elements : bytes);
+                }
+                if (field->kind == SLIPRING_KIND_STRUCT) {
+                        nested = decode_type_find(&plan->decode, field->nested_name);
+                }
+                if (nested) {
+                        put_bounds(plan, nested->msg, path, depth + 1, title);
+                }
+        }
+}
+
 static bool put_topic(struct plan *plan, const char *name) {
         const struct mcap_schema *schema =
                 mcap_schema_find(&plan->summary->catalogue, plan->channel->schema_id);
         const char **larger = reallocarray(plan->names, plan->name_count + 1, sizeof(*larger));
         struct slipring_error error = {0};
-        bool own, done;
+        const char *title = "    bounds:\n";
+        bool done;
 
         plan->names = larger ? larger : plan->names;
         if (!larger) {
@@ -529,12 +597,13 @@ static bool put_topic(struct plan *plan, const char *name) {
         if (decode_types(&plan->decode, schema) < 0) {
                 return impossible(plan, "its type %s cannot be read", schema->name);
         }
+        plan->own = is_own(plan, plan->decode.types[0].msg, 1);
         if (!look_at_message(plan)) {
                 return false;
         }
-        own = is_own(plan, plan->decode.types[0].msg, 1);
-        done = types_agree(plan, own) && (!own || put_own(plan, &plan->decode.types[0], ""));
-        for (size_t i = 0; done && !own && i < plan->decode.type_count; i++) {
+        done = types_agree(plan, plan->own) &&
+               (!plan->own || put_own(plan, &plan->decode.types[0], ""));
+        for (size_t i = 0; done && !plan->own && i < plan->decode.type_count; i++) {
                 done = put_message(plan, &plan->decode.types[i]);
         }
         if (!done) {
@@ -542,10 +611,13 @@ static bool put_topic(struct plan *plan, const char *name) {
         }
         plan->names[plan->name_count++] = name;
         buffer_print(&plan->topics, "  %s:\n    type: %s\n    depth: %" PRIu32 "\n", name,
-                     own ? base_name(schema->name) : schema->name, depth_of(plan));
+                     plan->own ? base_name(schema->name) : schema->name, depth_of(plan));
         put_held(plan, false);
         put_held(plan, true);
-        return true;
+        if (!plan->own) {
+                put_bounds(plan, plan->decode.types[0].msg, "", 0, &title);
+        }
+        return !*plan->problem;
 }
 
 static void forget_channel(struct plan *plan) {
@@ -575,6 +647,10 @@ static void consider(struct plan *plan, size_t index) {
         }
         if (!mcap_channel_metadata(channel, "slipring_units", &plan->units)) {
                 plan->units = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+        }
+        plan->bounds_known = mcap_channel_metadata(channel, "slipring_bounds", &plan->bounds);
+        if (!plan->bounds_known) {
+                plan->bounds = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
         }
         plan->decode = (struct decode){
                 .number = on_number, .string = on_string, .length = on_length, .userdata = plan};

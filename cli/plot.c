@@ -185,7 +185,11 @@ static int collect(struct plot *plot, struct curve *curve) {
                 if (r != 1) {
                         continue;
                 }
-                value = number_of(&curve->field, sample.payload);
+                /* What is not there is a gap, as what is no number. */
+                value = selection_is_missing(slipring_subscriber_type(curve->subscriber),
+                                             &curve->field, sample.payload)
+                                ? NAN
+                                : number_of(&curve->field, sample.payload);
                 /* Overwritten meanwhile: what was read means nothing. */
                 if (slipring_subscriber_release(curve->subscriber) == 0) {
                         add_point(curve, &sample, value);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/type.h"
 #include "cli/json.h"
 #include "cli/live.h"
 #include "cli/table.h"
@@ -38,8 +39,8 @@ struct record {
         char bus[160];
         char *name;
         char hash[MSG_HASH_BYTES];
-        struct buffer units;
-        const char *pairs[5];
+        struct buffer units, bounds;
+        const char *pairs[7];
         bool line; /* standard error has a progress line */
 };
 
@@ -56,35 +57,67 @@ static bool wanted(void *userdata, const char *topic) {
         return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
 }
 
-/* "PATH UNIT" for each field that has one, which ros2msg does not say. Nesting bounds the
- * recursion.
- */
-static void put_units(struct buffer *units,
+/* "PATH UNIT" for each field that has one, and "sequence PATH ELEMENTS" or "string PATH BYTES" for
+ * each that only has a bound: ros2msg does not say the first, and not always the others. Nesting
+ * bounds the recursion. */
+static void put_fields(struct record *record,
+                       const struct slipring_type *type,
+                       const char *above,
+                       uint32_t first,
+                       uint32_t count);
+
+/* One that is there, by its path. */
+static void put_field(struct record *record,
                       const struct slipring_type *type,
-                      const char *above,
-                      uint32_t first,
-                      uint32_t count) {
+                      const char *path,
+                      const struct slipring_field *field) {
+        const struct slipring_field *elements;
+
+        switch (field->kind) {
+        case SLIPRING_KIND_TEXT:
+                buffer_print(&record->bounds, "string %s %u\n", path, field->element_bytes - 1);
+                break;
+        case SLIPRING_KIND_SEQUENCE:
+                elements = type_elements(type, field);
+                buffer_print(&record->bounds, "sequence %s %u\n", path, elements->count);
+                put_field(record, type, path, elements);
+                break;
+        case SLIPRING_KIND_STRUCT:
+                put_fields(record, type, path, field->first_child, field->child_count);
+                break;
+        case SLIPRING_KIND_LIST:
+                /* Its elements are of one type, but for what never changes. */
+                put_field(record, type, path, &type->fields[field->first_child]);
+                break;
+        default:
+                break;
+        }
+}
+
+static void put_fields(struct record *record,
+                       const struct slipring_type *type,
+                       const char *above,
+                       uint32_t first,
+                       uint32_t count) {
         for (uint32_t i = first; i < first + count; i++) {
                 const struct slipring_field *field = &type->fields[i];
                 char *path;
 
                 if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
-                        units->failed = true;
+                        record->units.failed = true;
                         return;
                 }
-                /* Strings have their text there. */
+                /* Strings that never change have their text there. */
                 if (field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
-                        buffer_print(units, "%s %s\n", path, field->unit);
+                        buffer_print(&record->units, "%s %s\n", path, field->unit);
                 }
-                if (field->kind == SLIPRING_KIND_STRUCT) {
-                        put_units(units, type, path, field->first_child, field->child_count);
-                }
+                put_field(record, type, path, field);
                 free(path);
         }
 }
 
-/* The type hash as rosbag2 has it, and units. A file without them is less informative, not less
- * whole. */
+/* The type hash as rosbag2 has it, units and bounds. A file without them is less informative, not
+ * less whole. */
 static const char *const *describe(void *userdata, const struct slipring_type *type) {
         struct record *record = userdata;
         size_t used = 0;
@@ -94,10 +127,17 @@ static const char *const *describe(void *userdata, const struct slipring_type *t
                 record->pairs[used++] = record->hash;
         }
         buffer_free(&record->units);
-        put_units(&record->units, type, "", 0, type->root_count);
+        buffer_free(&record->bounds);
+        put_fields(record, type, "", 0, type->root_count);
         if (record->units.length > 0 && !record->units.failed) {
                 record->pairs[used++] = "slipring_units";
                 record->pairs[used++] = record->units.text;
+        }
+        /* That there is none says that what has a bound in the text never changes here. */
+        if ((record->bounds.length > 0 || strstr(type->text, "<=")) && !record->bounds.failed &&
+            !record->units.failed) {
+                record->pairs[used++] = "slipring_bounds";
+                record->pairs[used++] = record->bounds.length > 0 ? record->bounds.text : "";
         }
         record->pairs[used] = NULL;
         return record->pairs;
@@ -418,6 +458,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
         }
         free(record.name);
         buffer_free(&record.units);
+        buffer_free(&record.bounds);
         return code;
 }
 

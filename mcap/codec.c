@@ -119,8 +119,11 @@ static size_t unpack_lz4(struct mcap_codec *codec,
                          bool *ret_whole) {
         LZ4F_dctx *context = codec->lz4_out;
         size_t in, out, wanted = 1, done = 0;
+        uint8_t nothing;
 
         *ret_whole = false;
+        /* A chunk that says that it has no bytes has no buffer either. */
+        data = data ? data : &nothing;
         if (!context) {
                 if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION))) {
                         return 0;

@@ -264,12 +264,12 @@ int payload_set_text(const struct slipring_field *field,
                      struct slipring_error *reterr) {
         size_t length = strlen(text);
 
-        if (length > field->count) {
+        if (length > type_text_bytes(field)) {
                 return error_set(reterr, -ERANGE,
                                  "field '%s': '%.80s' has %zu bytes, the field %" PRIu32, path,
-                                 text, length, field->count);
+                                 text, length, type_text_bytes(field));
         }
-        memset(to, 0, field->count);
+        memset(to, 0, type_text_bytes(field));
         memcpy(to, text, length);
         return 0;
 }

@@ -41,12 +41,15 @@ struct schema_value {
  * @range_max:          as written
  * @kind:               one of enum slipring_kind
  * @count:              0 for a single value, else the elements of the array
+ * @bound:              as the file has it: elements that a sequence may have, 0 for other fields;
+ *                      the layout makes a SLIPRING_KIND_SEQUENCE of it
  * @number:             of SLIPRING_KIND_LENGTH what it holds
- * @nested:             of SLIPRING_KIND_STRUCT and SLIPRING_KIND_LIST the type, else NULL
+ * @nested:             of SLIPRING_KIND_STRUCT, SLIPRING_KIND_LIST and SLIPRING_KIND_SEQUENCE the
+ *                      type, else NULL
  * @values:             names for numbers
  * @value_count:        how many
  * @offset_bytes:       from the start of this type
- * @element_bytes:      size of one element
+ * @element_bytes:      size of one element; of SLIPRING_KIND_TEXT, with its NUL, from the file on
  * @padding:            made by the compiler to fill a gap
  * @line:               where it is defined
  * @column:             from 1
@@ -61,6 +64,7 @@ struct schema_field {
         const char *range_max;
         uint32_t kind;
         uint32_t count;
+        uint32_t bound;
         uint32_t number;
         struct schema_definition *nested;
         struct schema_value *values;
@@ -98,6 +102,8 @@ enum definition_state {
  * @align_bytes:        alignment of the C struct, at most 8
  * @records:            records in the unfolded tree
  * @nesting:            1 with leaves only, else one more than its deepest field
+ * @bounded:            there is a SLIPRING_KIND_TEXT or SLIPRING_KIND_SEQUENCE in it, at any depth:
+ *                      it is no CDR, and its padding no part of its text
  * @message:            the message of ROS 2 that a topic has, else NULL; the types inside it are
  *                      this topic's own and have no names
  * @type:               the unfolded type; NULL unless a topic has this type
@@ -116,6 +122,7 @@ struct schema_definition {
         uint32_t align_bytes;
         uint32_t records;
         uint32_t nesting;
+        bool bounded;
         struct msg *message;
         struct slipring_type *type;
         uint32_t line;
@@ -124,5 +131,12 @@ struct schema_definition {
         uint32_t order;
         uint32_t mark;
 };
+
+/** definition_elements() - the array in what a SLIPRING_KIND_SEQUENCE nests */
+static inline const struct schema_field *definition_elements(const struct schema_field *sequence) {
+        const struct schema_field *second = &sequence->nested->fields[1];
+
+        return second->kind == SLIPRING_KIND_GAP ? second + 1 : second;
+}
 
 #endif

@@ -18,11 +18,38 @@
  * A field's type
  */
 
-/* Reads the "[N]" behind an element type. Returns what is wrong with it, NULL if nothing. */
-static const char *array_read(const char *text, uint32_t *ret_count) {
+/* Reads digits. 0, -EINVAL if it is no number, -ERANGE if too large, -EDOM if there is nothing of
+ * it. */
+static int size_read(const char *text, size_t length, uint32_t *ret_size) {
         bool negative = false;
-        uint64_t count = 0;
+        uint64_t size = 0;
         char digits[32];
+        int r;
+
+        if (length >= sizeof(digits)) {
+                return -ERANGE;
+        }
+        memcpy(digits, text, length);
+        digits[length] = '\0';
+        r = value_integer(digits, &negative, &size);
+        if (r < 0) {
+                return r;
+        }
+        if (negative || size == 0) {
+                return -EDOM;
+        }
+        if (size > SLIPRING_PAYLOAD_MAX) {
+                return -ERANGE;
+        }
+        *ret_size = (uint32_t) size;
+        return 0;
+}
+
+/* Reads the "[N]" or "[<=N]" behind an element type. Returns what is wrong with it, NULL if
+ * nothing. */
+static const char *array_read(const char *text, struct schema_field *field) {
+        bool bounded;
+        uint32_t size = 0;
         size_t length;
         int r;
 
@@ -36,25 +63,32 @@ static const char *array_read(const char *text, uint32_t *ret_count) {
         if (text[2 + length]) {
                 return "goes on after the closing bracket";
         }
-        if (length == 0 || text[1] == '<') {
-                return "has no fixed length; write a number in the brackets";
+        if (length == 0) {
+                return "has neither length nor bound; write a number in the brackets, [8], or "
+                       "[<=8]";
         }
-        if (length >= sizeof(digits)) {
-                return "is too long an array";
+        bounded = !strncmp(text + 1, "<=", 2);
+        r = bounded ? size_read(text + 3, length - 2, &size) : size_read(text + 1, length, &size);
+        if (r < 0) {
+                return r == -EINVAL ? "needs a number in the brackets"
+                       : r == -EDOM ? "needs at least one element"
+                                    : "is too long an array";
         }
-        memcpy(digits, text + 1, length);
-        digits[length] = '\0';
-        r = value_integer(digits, &negative, &count);
-        if (r == -EINVAL) {
-                return "needs a number in the brackets";
+        *(bounded ? &field->bound : &field->count) = size;
+        return NULL;
+}
+
+/* Reads the N of "string<=N". Returns what is wrong with it, NULL if nothing. */
+static const char *string_read(const char *bound, struct schema_field *field) {
+        int r = size_read(bound, strlen(bound), &field->element_bytes);
+
+        if (r < 0) {
+                return r == -EINVAL ? "needs a number of bytes behind '<='"
+                       : r == -EDOM ? "needs room for at least one byte"
+                                    : "is too long a string";
         }
-        if (r == -ERANGE || count > SLIPRING_PAYLOAD_MAX) {
-                return "is too long an array";
-        }
-        if (negative || count == 0) {
-                return "needs at least one element";
-        }
-        *ret_count = (uint32_t) count;
+        field->element_bytes++;
+        field->kind = SLIPRING_KIND_TEXT;
         return NULL;
 }
 
@@ -66,7 +100,7 @@ field_read_type(struct loader *loader, struct schema_field *field, const struct 
         field->type_line = value->line;
         field->type_column = value->column;
         if (bracket) {
-                problem = array_read(bracket, &field->count);
+                problem = array_read(bracket, field);
                 if (problem) {
                         loader_error(loader, value, "type '%.64s' %s", value->text, problem);
                         return 0;
@@ -76,6 +110,13 @@ field_read_type(struct loader *loader, struct schema_field *field, const struct 
                           bracket ? (size_t) (bracket - value->text) : strlen(value->text));
         if (!name) {
                 return -ENOMEM;
+        }
+        if (!strncmp(name, "string<=", strlen("string<="))) {
+                problem = string_read(name + strlen("string<="), field);
+                if (problem) {
+                        loader_error(loader, value, "type '%.64s' %s", value->text, problem);
+                }
+                return 0;
         }
         field->kind = type_kind(name);
         if (field->kind) {

@@ -206,17 +206,42 @@ static void emit_field_comment(struct generator *generator, const struct schema_
         emit(generator, " */");
 }
 
-static void emit_field(struct generator *generator, const struct schema_field *field) {
-        if (field->nested) {
-                emit(generator, "        struct %s_%s", field->nested->package,
-                     field->nested->name);
-        } else {
-                emit(generator, "        %s", type_scalar(field->kind)->c_name);
-        }
-        emit(generator, " %s%s", field->name, field_tail(field));
+/* What C calls the type of one value that has nothing else inside. */
+static const char *scalar_name(uint32_t kind) {
+        return kind == SLIPRING_KIND_TEXT  ? "char"
+               : kind == SLIPRING_KIND_GAP ? "uint8_t"
+                                           : type_scalar(kind)->c_name;
+}
+
+/* What stands behind a member's name. */
+static void emit_dimensions(struct generator *generator, const struct schema_field *field) {
         if (field->count > 0) {
                 emit(generator, "[%u]", field->count);
         }
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                emit(generator, "[%u]", field->element_bytes);
+        }
+}
+
+static void emit_field(struct generator *generator, const struct schema_field *field, int indent) {
+        if (field->kind == SLIPRING_KIND_SEQUENCE) {
+                emit(generator, "%*sstruct {\n", indent, "");
+                for (size_t i = 0; i < field->nested->field_count; i++) {
+                        struct schema_field member = field->nested->fields[i];
+
+                        /* It stands behind the struct. */
+                        member.unit = member.description = "";
+                        emit_field(generator, &member, indent + 8);
+                }
+                emit(generator, "%*s}", indent, "");
+        } else if (field->nested) {
+                emit(generator, "%*sstruct %s_%s", indent, "", field->nested->package,
+                     field->nested->name);
+        } else {
+                emit(generator, "%*s%s", indent, "", scalar_name(field->kind));
+        }
+        emit(generator, " %s%s", field->name, field_tail(field));
+        emit_dimensions(generator, field);
         emit(generator, ";");
         emit_field_comment(generator, field);
         emit(generator, "\n");
@@ -252,11 +277,14 @@ static int emit_values(struct generator *generator, const struct schema_definiti
         }
         for (size_t i = 0; i < definition->field_count; i++) {
                 const struct schema_field *field = &definition->fields[i];
+                uint32_t kind = field->kind == SLIPRING_KIND_SEQUENCE
+                                        ? definition_elements(field)->kind
+                                        : field->kind;
 
                 for (size_t j = 0; j < field->value_count; j++) {
                         emit(generator, "%s#define %s_%s_%s ", j == 0 ? "\n" : "", package, name,
                              field->values[j].constant);
-                        emit_number(generator, field->kind, &field->values[j]);
+                        emit_number(generator, kind, &field->values[j]);
                         emit(generator, "\n");
                 }
         }
@@ -276,6 +304,14 @@ static void emit_asserts(struct generator *generator, const struct schema_defini
                      "%s\");\n",
                      package, name, field->name, field_tail(field), field->offset_bytes,
                      field->name);
+                if (field->kind == SLIPRING_KIND_SEQUENCE) {
+                        emit(generator,
+                             "SLIPRING_STATIC_ASSERT(offsetof(struct %s_%s, %s%s.elements) == %u, "
+                             "\"elements of %s\");\n",
+                             package, name, field->name, field_tail(field),
+                             field->offset_bytes + definition_elements(field)->offset_bytes,
+                             field->name);
+                }
         }
 }
 
@@ -291,8 +327,9 @@ static void emit_asserts(struct generator *generator, const struct schema_defini
 static bool struct_is_natural(const struct schema_field *field, uint32_t at) {
         const struct schema_definition *nested = field->nested;
 
-        return field->kind == SLIPRING_KIND_STRUCT &&
-               ((at | nested->size_bytes) & (nested->align_bytes - 1)) == 0;
+        return field->kind == SLIPRING_KIND_SEQUENCE ||
+               (field->kind == SLIPRING_KIND_STRUCT &&
+                ((at | nested->size_bytes) & (nested->align_bytes - 1)) == 0);
 }
 
 /**
@@ -425,10 +462,8 @@ static void emit_member(struct generator *generator,
                 emit(generator, "\" */\n");
                 return;
         }
-        emit(generator, "%*s%s %s", indent, "", type_scalar(field->kind)->c_name, name);
-        if (field->count > 0) {
-                emit(generator, "[%u]", field->count);
-        }
+        emit(generator, "%*s%s %s", indent, "", scalar_name(field->kind), name);
+        emit_dimensions(generator, field);
         emit(generator, ";");
         emit_field_comment(generator, field);
         emit(generator, "\n");
@@ -823,7 +858,7 @@ static int emit_type(struct generator *generator, const struct schema_definition
              package, name, package, name, hash, package, name, definition->size_bytes, package,
              name);
         for (size_t i = 0; i < definition->field_count; i++) {
-                emit_field(generator, &definition->fields[i]);
+                emit_field(generator, &definition->fields[i], 8);
         }
         emit(generator, "};\n");
         r = emit_values(generator, definition);
@@ -852,7 +887,8 @@ static const char *const kind_names[] = {
         [SLIPRING_KIND_FLOAT64] = "FLOAT64",   [SLIPRING_KIND_TIME] = "TIME",
         [SLIPRING_KIND_DURATION] = "DURATION", [SLIPRING_KIND_STRUCT] = "STRUCT",
         [SLIPRING_KIND_LENGTH] = "LENGTH",     [SLIPRING_KIND_STRING] = "STRING",
-        [SLIPRING_KIND_LIST] = "LIST",
+        [SLIPRING_KIND_LIST] = "LIST",         [SLIPRING_KIND_TEXT] = "TEXT",
+        [SLIPRING_KIND_SEQUENCE] = "SEQUENCE", [SLIPRING_KIND_GAP] = "GAP",
 };
 
 static void emit_record(struct generator *generator, const struct slipring_field *field) {

@@ -7,7 +7,8 @@
  * lines    for each record of the field tree that has a unit, in the order of the tree (breadth
  *          first), "unit PATH UNIT\n"; PATH is the names from the message's own field down to this
  *          one with dots between them. For each length of a message of ROS 2 "length PATH NUMBER\n"
- *          and for each string "string PATH TEXT\n" say what never changes
+ *          and for each string "string PATH TEXT\n" say what never changes. For each string and
+ *          sequence that does, "bound PATH NUMBER\n", before its unit
  *
  * For instance, for {voltage: {type: float32, unit: V}, cell: {type: Cell}} where Cell is
  * {temperature: {type: float32, unit: degC}}:
@@ -65,6 +66,14 @@ static void hash_line(struct sha256_ctx *hash,
         hash_text(hash, "\n");
 }
 
+/* What type_elements() of the medium says, which this room may not call. */
+static const struct slipring_field *elements_of(const struct slipring_type *type,
+                                                const struct slipring_field *sequence) {
+        const struct slipring_field *second = &type->fields[sequence->first_child + 1];
+
+        return second->kind == SLIPRING_KIND_GAP ? second + 1 : second;
+}
+
 int type_identity(const struct slipring_type *type, uint8_t ret_identity[32]) {
         struct sha256_ctx hash;
         uint32_t *parents;
@@ -84,6 +93,13 @@ int type_identity(const struct slipring_type *type, uint8_t ret_identity[32]) {
 
                 for (uint32_t j = 0; j < field->child_count; j++) {
                         parents[field->first_child + j] = i;
+                }
+                if (field->kind == SLIPRING_KIND_TEXT || field->kind == SLIPRING_KIND_SEQUENCE) {
+                        snprintf(number, sizeof(number), "%" PRIu32,
+                                 field->kind == SLIPRING_KIND_TEXT
+                                         ? field->element_bytes - 1
+                                         : elements_of(type, field)->count);
+                        hash_line(&hash, type, parents, i, "bound", number);
                 }
                 if (field->kind == SLIPRING_KIND_LENGTH) {
                         snprintf(number, sizeof(number), "%" PRIu32, field->first_child);

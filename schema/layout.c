@@ -6,6 +6,9 @@
  * wherever no gap is left to the compiler, so each gap, inside or at the end, becomes a field:
  * "uint8[3] pad0", numbered through the type. The order of fields is never changed, because it is
  * what a message on the wire looks like.
+ *
+ * Where a string or a sequence changes its length there is no such set, and a copy makes CDR of the
+ * struct. Its padding is that of C alone, so it is no part of the text.
  */
 
 #include <errno.h>
@@ -146,7 +149,7 @@ static int layout_pad(struct layout *layout,
                 .name = name,
                 .unit = "",
                 .description = "",
-                .kind = SLIPRING_KIND_UINT8,
+                .kind = definition->bounded ? SLIPRING_KIND_GAP : SLIPRING_KIND_UINT8,
                 .count = gap,
                 .offset_bytes = (uint32_t) *size,
                 .element_bytes = 1,
@@ -158,8 +161,15 @@ static int layout_pad(struct layout *layout,
 }
 
 static uint32_t field_align(const struct schema_field *field) {
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                return 1;
+        }
         return field->nested ? field->nested->align_bytes : scalars[field->kind].align_bytes;
 }
+
+static int layout_sequence(struct layout *layout,
+                           const struct schema_definition *definition,
+                           struct schema_field *field);
 
 /* Appends a field of the file. Returns 1 if it fits, 0 if a mistake was reported. */
 static int layout_field(struct layout *layout,
@@ -167,15 +177,26 @@ static int layout_field(struct layout *layout,
                         struct schema_field field,
                         uint64_t *size,
                         uint32_t *pads) {
-        uint32_t align_bytes = field_align(&field);
-        uint64_t records = 1 + (field.nested ? field.nested->records : 0);
+        uint32_t align_bytes;
+        uint64_t records;
         int r;
 
+        if (field.bound > 0) {
+                r = layout_sequence(layout, definition, &field);
+                if (r <= 0) {
+                        return r;
+                }
+        }
+        align_bytes = field_align(&field);
+        records = 1 + (field.nested ? field.nested->records : 0);
         r = layout_pad(layout, definition, size, align_bytes, pads);
         if (r < 0) {
                 return r;
         }
-        field.element_bytes = field.nested ? field.nested->size_bytes : scalars[field.kind].bytes;
+        if (field.kind != SLIPRING_KIND_TEXT) {
+                field.element_bytes =
+                        field.nested ? field.nested->size_bytes : scalars[field.kind].bytes;
+        }
         field.offset_bytes = (uint32_t) *size;
         *size += (uint64_t) field.element_bytes * (field.count ? field.count : 1);
         if (*size > SLIPRING_PAYLOAD_MAX) {
@@ -200,7 +221,79 @@ static int layout_field(struct layout *layout,
         if (field.nested && field.nested->nesting >= definition->nesting) {
                 definition->nesting = field.nested->nesting + 1;
         }
+        if (definition->nesting > SLIPRING_NESTING_MAX) {
+                diagnostics_add(
+                        layout->diagnostics, DIAGNOSTIC_ERROR, field.type_line, field.type_column,
+                        "types are nested deeper than %u levels, of which a sequence is one",
+                        SLIPRING_NESTING_MAX);
+                return 0;
+        }
         return 1;
+}
+
+/* Makes a struct of a sequence: its length, and room for its elements. Returns 1, or 0 after a
+ * mistake. What a file says of the elements' values is left with the field. */
+static int layout_sequence(struct layout *layout,
+                           const struct schema_definition *definition,
+                           struct schema_field *field) {
+        struct schema_field length = {
+                .name = "length",
+                .unit = "",
+                .description = "",
+                .kind = SLIPRING_KIND_UINT32,
+                .line = field->line,
+                .column = field->column,
+        };
+        struct schema_field elements = *field;
+        struct schema_definition *nested;
+        uint32_t pads = 0;
+        uint64_t size = 0;
+        int r;
+
+        nested = arena_alloc(layout->arena, 1, sizeof(*nested));
+        if (!nested) {
+                return -ENOMEM;
+        }
+        *nested = (struct schema_definition){
+                .name = definition->name,
+                .package = definition->package,
+                .align_bytes = 1,
+                .nesting = 1,
+                .bounded = true,
+                .state = DEFINITION_DONE,
+        };
+        /* These, padding between them, and padding at the end. */
+        nested->fields = arena_alloc(layout->arena, 4, sizeof(*nested->fields));
+        if (!nested->fields) {
+                return -ENOMEM;
+        }
+        elements.count = field->bound;
+        elements.bound = 0;
+        elements.range_min = elements.range_max = NULL;
+        elements.values = NULL;
+        elements.value_count = 0;
+        r = layout_field(layout, nested, length, &size, &pads);
+        if (r > 0) {
+                r = layout_field(layout, nested, elements, &size, &pads);
+        }
+        if (r <= 0) {
+                return r;
+        }
+        nested->fields[nested->field_count - 1].name = "elements";
+        r = layout_pad(layout, nested, &size, nested->align_bytes, &pads);
+        if (r < 0) {
+                return r;
+        }
+        field->kind = SLIPRING_KIND_SEQUENCE;
+        field->bound = 0;
+        field->nested = nested;
+        nested->size_bytes = (uint32_t) size;
+        return 1;
+}
+
+static bool field_is_bounded(const struct schema_field *field) {
+        return field->kind == SLIPRING_KIND_TEXT || field->bound > 0 ||
+               (field->nested && field->nested->bounded);
 }
 
 /* Makes the list of fields with their offsets and padding. Returns 0 after a mistake, else 1. */
@@ -219,6 +312,9 @@ static int layout_fields(struct layout *layout, struct schema_definition *defini
         definition->field_count = 0;
         definition->align_bytes = 1;
         definition->nesting = 1;
+        for (size_t i = 0; i < count; i++) {
+                definition->bounded = definition->bounded || field_is_bounded(&read[i]);
+        }
         for (size_t i = 0; i < count; i++) {
                 r = layout_field(layout, definition, read[i], &size, &pads);
                 if (r <= 0) {

@@ -1,5 +1,5 @@
 /*
- * Messages of ROS 2 whose size never changes.
+ * Messages of ROS 2 on a bus, where their size never changes.
  *
  * CDR aligns each number to its own size, counted from the start of the message, and writes a
  * length before each string and sequence. With strings and lengths that never change each field has
@@ -9,6 +9,9 @@
  * A gap behind a struct belongs to that struct as far as C wants it there, so that most nested
  * structs are ones of C, too; source code sees the others field by field. Sequences of messages
  * whose elements differ, in strings or in where padding stands, become lists.
+ *
+ * With a string or a sequence that only has a bound there is no such place, and a copy makes CDR of
+ * the message (bus/cdr.h). It is laid out as C does it then: each struct for itself, from 0.
  */
 
 #include "schema/shape.h"
@@ -37,6 +40,8 @@
  * @type:       where the topic's type stands
  * @constants:  values of strings, NULL where the topic has none
  * @lengths:    lengths of sequences, likewise
+ * @bounds:     bounds of both, likewise
+ * @natural:    something has but a bound: the layout is that of C
  * @at:         bytes so far
  * @records:    fields so far
  * @pads:       padding fields so far
@@ -49,6 +54,8 @@ struct shape {
         const struct node *type;
         const struct node *constants;
         const struct node *lengths;
+        const struct node *bounds;
+        bool natural;
         uint64_t at;
         uint32_t records;
         uint32_t pads;
@@ -60,11 +67,13 @@ struct shape {
 /**
  * struct frame - a struct or list being filled
  * @definition: it
- * @base:       where it begins in the message
+ * @base:       where it begins in the message; 0 in a layout of C, which has one for each struct
+ * @above:      bytes so far of what it stands in, in a layout of C
  */
 struct frame {
         struct schema_definition *definition;
         uint64_t base;
+        uint64_t above;
 };
 
 #define shape_error(shape, node, ...)                                                              \
@@ -103,7 +112,9 @@ static uint32_t kind_align(uint32_t kind) {
         if (kind == SLIPRING_KIND_LENGTH) {
                 return 4;
         }
-        return kind == SLIPRING_KIND_STRING ? 1 : type_scalar(kind)->align_bytes;
+        return kind == SLIPRING_KIND_STRING || kind == SLIPRING_KIND_TEXT
+                       ? 1
+                       : type_scalar(kind)->align_bytes;
 }
 
 /* Appends a field at the end of a definition. There is always room for one more. */
@@ -136,12 +147,15 @@ static int definition_append(struct shape *shape,
         return 0;
 }
 
-static int
-pad_append(struct shape *shape, struct schema_definition *definition, uint32_t at, uint32_t gap) {
+static int pad_append(struct shape *shape,
+                      struct schema_definition *definition,
+                      uint32_t kind,
+                      uint32_t at,
+                      uint32_t gap) {
         struct schema_field pad = {
                 .unit = "",
                 .description = "",
-                .kind = SLIPRING_KIND_UINT8,
+                .kind = kind,
                 .count = gap,
                 .offset_bytes = at,
                 .element_bytes = 1,
@@ -175,7 +189,7 @@ static int tail_absorb(struct shape *shape, struct schema_definition *definition
         nested->size_bytes += (uint32_t) taken;
         tail = -nested->size_bytes & (nested->align_bytes - 1);
         if (tail > 0 && tail <= gap - (uint32_t) taken) {
-                r = pad_append(shape, nested, nested->size_bytes, tail);
+                r = pad_append(shape, nested, SLIPRING_KIND_UINT8, nested->size_bytes, tail);
                 if (r < 0) {
                         return r;
                 }
@@ -194,6 +208,11 @@ static int pad_to(struct shape *shape, const struct frame *frame, uint32_t align
         if (gap == 0) {
                 return 0;
         }
+        if (shape->natural) {
+                shape->at += gap;
+                return pad_append(shape, frame->definition, SLIPRING_KIND_GAP,
+                                  (uint32_t) (shape->at - gap), gap);
+        }
         taken = tail_absorb(shape, frame->definition, gap);
         if (taken < 0) {
                 return taken;
@@ -204,8 +223,8 @@ static int pad_to(struct shape *shape, const struct frame *frame, uint32_t align
                 return 0;
         }
         shape->at += gap;
-        return pad_append(shape, frame->definition, (uint32_t) (shape->at - gap - frame->base),
-                          gap);
+        return pad_append(shape, frame->definition, SLIPRING_KIND_UINT8,
+                          (uint32_t) (shape->at - gap - frame->base), gap);
 }
 
 static void definition_align(struct schema_definition *definition, uint32_t align_bytes) {
@@ -214,7 +233,7 @@ static void definition_align(struct schema_definition *definition, uint32_t alig
         }
 }
 
-/* Appends a number, or an array of them. */
+/* Appends a number or a text, or an array of them. Of a text @number is its size. */
 static int leaf_put(struct shape *shape,
                     const struct frame *frame,
                     const char *name,
@@ -228,8 +247,8 @@ static int leaf_put(struct shape *shape,
                 .description = "",
                 .kind = kind,
                 .count = count,
-                .number = number,
-                .element_bytes = kind_bytes(kind),
+                .number = kind == SLIPRING_KIND_TEXT ? 0 : number,
+                .element_bytes = kind == SLIPRING_KIND_TEXT ? number : kind_bytes(kind),
         };
         int r;
 
@@ -259,8 +278,9 @@ static const char *constant_find(struct shape *shape,
 
         if (!value) {
                 shape_error(shape, shape->type,
-                            "string '%s' needs a value that never changes: const: {%s: TEXT}", path,
-                            path);
+                            "string '%s' needs a value that never changes: const: {%s: TEXT}, or a "
+                            "bound: bounds: {%s: BYTES}",
+                            path, path, path);
                 return NULL;
         }
         if (value->kind == NODE_LIST) {
@@ -308,8 +328,12 @@ static bool length_find(struct shape *shape,
                 length = texts->count;
         } else if (!value) {
                 shape_error(shape, shape->type,
-                            "sequence '%s' needs a length that never changes: lengths: {%s: N}",
-                            path, path);
+                            "sequence '%s' needs a length that never changes: lengths: {%s: N}, or "
+                            "a bound: bounds: {%s: %s}",
+                            path, path, path,
+                            field->kind == MSG_KIND_STRING && !field->string_bound
+                                    ? "[ELEMENTS, BYTES]"
+                                    : "N");
                 return false;
         } else if (!value_is_number(shape->loader, value, "length")) {
                 shape->broken = true;
@@ -324,8 +348,9 @@ static bool length_find(struct shape *shape,
                             (unsigned long long) limit);
                 return false;
         }
-        if (length == 0 && (field->kind == SLIPRING_KIND_STRUCT ||
-                            (field->kind != MSG_KIND_STRING && kind_align(field->kind) > 4))) {
+        if (length == 0 && !shape->natural &&
+            (field->kind == SLIPRING_KIND_STRUCT ||
+             (field->kind != MSG_KIND_STRING && kind_align(field->kind) > 4))) {
                 shape_error(shape, value,
                             "'%s' cannot be empty: readers of CDR disagree about what follows an "
                             "empty sequence of such elements",
@@ -334,6 +359,112 @@ static bool length_find(struct shape *shape,
         }
         *ret_length = (uint32_t) length;
         return true;
+}
+
+/**
+ * struct bounds - what a topic says of a string or sequence that changes
+ * @elements:   of a sequence, 0 where it has a length
+ * @bytes:      of a string, 0 where it has a value
+ */
+struct bounds {
+        uint32_t elements;
+        uint32_t bytes;
+};
+
+/* Reads one bound, within that of the message itself. */
+static bool bound_read(struct shape *shape,
+                       const char *path,
+                       const struct node *value,
+                       uint32_t own,
+                       uint32_t *ret_bound) {
+        uint64_t bound = 0, limit = own > 0 ? own : MSG_LENGTH_MAX;
+        bool negative = false;
+
+        if (!value_is_number(shape->loader, value, "bound")) {
+                shape->broken = true;
+                return false;
+        }
+        if (value_integer(value->text, &negative, &bound) < 0 || negative || bound == 0) {
+                shape_error(shape, value, "bound '%.64s' is not a number from 1 on", value->text);
+                return false;
+        }
+        if (bound > limit) {
+                shape_error(shape, value, "the bound of '%s' is above %llu", path,
+                            (unsigned long long) limit);
+                return false;
+        }
+        *ret_bound = (uint32_t) bound;
+        return true;
+}
+
+static bool field_is_sequence(const struct msg_field *field) {
+        return field->array == MSG_SEQUENCE || field->array == MSG_BOUNDED;
+}
+
+/* What changes of a field, and how far. False after a mistake. */
+static bool bounds_find(struct shape *shape,
+                        const char *path,
+                        const struct msg_field *field,
+                        struct bounds *ret_bounds) {
+        const struct node *value = shape->bounds ? node_get(shape->bounds, path) : NULL;
+        bool fixed = shape->lengths && node_get(shape->lengths, path);
+        bool constant = shape->constants && node_get(shape->constants, path);
+        bool sequence = field_is_sequence(field) && !fixed;
+        bool text = field->kind == MSG_KIND_STRING;
+        uint32_t own = field->array == MSG_BOUNDED ? field->length : 0;
+
+        *ret_bounds = (struct bounds){0};
+        if (constant || (fixed && !text)) {
+                if (value) {
+                        shape_error(shape, value, "'%s' has a %s that never changes, and no bound",
+                                    path, constant ? "value" : "length");
+                }
+                return !value;
+        }
+        *ret_bounds = (struct bounds){.elements = sequence ? own : 0,
+                                      .bytes = text ? field->string_bound : 0};
+        if (!value) {
+                return true;
+        }
+        if (!sequence || !text) {
+                return bound_read(shape, path, value, sequence ? own : field->string_bound,
+                                  sequence ? &ret_bounds->elements : &ret_bounds->bytes);
+        }
+        if (value->kind == NODE_LIST && value->count == 2) {
+                return bound_read(shape, path, value->first, own, &ret_bounds->elements) &&
+                       bound_read(shape, path, value->first->next, field->string_bound,
+                                  &ret_bounds->bytes);
+        }
+        if (value->kind == NODE_TEXT && field->string_bound > 0) {
+                return bound_read(shape, path, value, own, &ret_bounds->elements);
+        }
+        shape_error(shape, value, "'%s' needs two bounds, [ELEMENTS, BYTES]", path);
+        return false;
+}
+
+/* Does anything in a message have but a bound? Depth of messages bounds the recursion. */
+static int
+bounds_any(struct shape *shape, const struct msg *msg, const char *above, bool *ret_any) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < msg->field_count && !*ret_any && !shape_visit(shape);
+             i++) {
+                const struct msg_field *field = &msg->fields[i];
+                struct bounds bounds;
+                const char *path;
+
+                path = arena_print(shape->loader->arena, "%s%s%s", above, *above ? "." : "",
+                                   field->name);
+                if (!path) {
+                        return -ENOMEM;
+                }
+                (void) bounds_find(shape, path, field, &bounds);
+                *ret_any = bounds.elements > 0 || bounds.bytes > 0;
+                if (field->nested) {
+                        r = bounds_any(shape, field->nested, path, ret_any);
+                }
+        }
+        return r;
 }
 
 /* Do elements of an array of messages have values of their own? */
@@ -396,8 +527,15 @@ static int frame_open(struct shape *shape, struct frame *frame) {
         if (!frame->definition) {
                 return -ENOMEM;
         }
-        *frame->definition = (struct schema_definition){
-                .name = "", .package = "", .align_bytes = 1, .state = DEFINITION_DONE};
+        *frame->definition = (struct schema_definition){.name = "",
+                                                        .package = "",
+                                                        .align_bytes = 1,
+                                                        .bounded = shape->natural,
+                                                        .state = DEFINITION_DONE};
+        frame->above = shape->at;
+        if (shape->natural) {
+                frame->base = shape->at = 0;
+        }
         if (++shape->depth > SLIPRING_NESTING_MAX && !shape->broken) {
                 shape_error(shape, shape->type, "the message is nested deeper than %u levels",
                             SLIPRING_NESTING_MAX);
@@ -405,9 +543,26 @@ static int frame_open(struct shape *shape, struct frame *frame) {
         return 0;
 }
 
+/* Ends what C lays out for itself, and goes to its place. */
+static int frame_place(struct shape *shape, struct frame *frame, const struct frame *parent) {
+        uint64_t size;
+        int r;
+
+        r = pad_to(shape, frame, frame->definition->align_bytes);
+        if (r < 0) {
+                return r;
+        }
+        size = shape->at;
+        shape->at = frame->above;
+        r = pad_to(shape, parent, frame->definition->align_bytes);
+        frame->base = shape->at;
+        shape->at += size;
+        return r;
+}
+
 /* Appends it to what it stands in. */
 static int frame_close(struct shape *shape,
-                       const struct frame *frame,
+                       struct frame *frame,
                        const struct frame *parent,
                        const char *name,
                        uint32_t kind,
@@ -420,24 +575,36 @@ static int frame_close(struct shape *shape,
                 .kind = kind,
                 .count = count,
                 .nested = definition,
-                .offset_bytes = (uint32_t) (frame->base - parent->base),
         };
+        int r;
 
         shape->depth--;
         if (shape->broken) {
                 return 0;
         }
+        if (shape->natural) {
+                r = frame_place(shape, frame, parent);
+                if (r < 0) {
+                        return r;
+                }
+        }
+        field.offset_bytes = (uint32_t) (frame->base - parent->base);
         definition->size_bytes = (uint32_t) (shape->at - frame->base);
         field.element_bytes = definition->size_bytes;
         definition_align(parent->definition, definition->align_bytes);
         if (count > 1) {
                 shape->at += (uint64_t) definition->size_bytes * (count - 1);
-                if (shape->at > SLIPRING_PAYLOAD_MAX) {
-                        shape_fill(shape, "is larger than 1 GiB");
-                        return 0;
-                }
+        }
+        if (shape->at > SLIPRING_PAYLOAD_MAX) {
+                shape_fill(shape, "is larger than 1 GiB");
+                return 0;
         }
         return definition_append(shape, parent->definition, &field);
+}
+
+/* Goes to where CDR puts the first number of something; C puts the whole where it ends. */
+static int value_align(struct shape *shape, const struct frame *frame, uint32_t align_bytes) {
+        return shape->natural ? 0 : pad_to(shape, frame, align_bytes);
 }
 
 /* Appends one value of a field. */
@@ -448,11 +615,19 @@ static int value_put(struct shape *shape,
                      const char *path,
                      uint32_t index) {
         struct frame inner;
+        struct bounds bounds;
         const char *text;
         uint32_t kind = field->kind;
         int r;
 
         if (kind == MSG_KIND_STRING) {
+                if (!bounds_find(shape, path, field, &bounds)) {
+                        return 0;
+                }
+                if (bounds.bytes > 0) {
+                        return leaf_put(shape, frame, name, SLIPRING_KIND_TEXT, 0, bounds.bytes + 1,
+                                        "");
+                }
                 text = constant_find(shape, path, field, index);
                 if (!text) {
                         return 0;
@@ -467,7 +642,7 @@ static int value_put(struct shape *shape,
         if (kind) {
                 return leaf_put(shape, frame, name, kind, 0, 0, "");
         }
-        r = pad_to(shape, frame, message_first_align(field->nested));
+        r = value_align(shape, frame, message_first_align(field->nested));
         if (r == 0) {
                 r = frame_open(shape, &inner);
         }
@@ -487,8 +662,8 @@ static int list_put(struct shape *shape,
         const char *name;
         int r;
 
-        r = pad_to(shape, frame,
-                   field->kind == MSG_KIND_STRING ? 4 : message_first_align(field->nested));
+        r = value_align(shape, frame,
+                        field->kind == MSG_KIND_STRING ? 4 : message_first_align(field->nested));
         if (r == 0) {
                 r = frame_open(shape, &inner);
         }
@@ -503,6 +678,7 @@ static int list_put(struct shape *shape,
 static int array_put(struct shape *shape,
                      const struct frame *frame,
                      const struct msg_field *field,
+                     const char *name,
                      const char *path,
                      uint32_t count) {
         struct shape before;
@@ -513,7 +689,7 @@ static int array_put(struct shape *shape,
         if (constants_vary(shape, path)) {
                 return list_put(shape, frame, field, path, count);
         }
-        r = pad_to(shape, frame, message_first_align(field->nested));
+        r = value_align(shape, frame, message_first_align(field->nested));
         if (r < 0) {
                 return r;
         }
@@ -526,11 +702,64 @@ static int array_put(struct shape *shape,
                 return r;
         }
         align_bytes = inner.definition->align_bytes;
-        if (((inner.base | (shape->at - inner.base)) & (align_bytes - 1)) != 0) {
+        if (!shape->natural && ((inner.base | (shape->at - inner.base)) & (align_bytes - 1)) != 0) {
                 *shape = before;
                 return list_put(shape, frame, field, path, count);
         }
-        return frame_close(shape, &inner, frame, field->name, SLIPRING_KIND_STRUCT, count);
+        return frame_close(shape, &inner, frame, name, SLIPRING_KIND_STRUCT, count);
+}
+
+/* Appends elements of one kind: in an array, or in a sequence. */
+static int elements_put(struct shape *shape,
+                        const struct frame *frame,
+                        const struct msg_field *field,
+                        const char *name,
+                        const char *path,
+                        uint32_t count,
+                        uint32_t text_bytes) {
+        uint32_t kind = field->kind;
+
+        if (text_bytes > 0) {
+                return leaf_put(shape, frame, name, SLIPRING_KIND_TEXT, count, text_bytes + 1, "");
+        }
+        kind = kind == SLIPRING_KIND_STRUCT ? builtin_kind(field->nested) : kind;
+        return kind ? leaf_put(shape, frame, name, kind, count, 0, "")
+                    : array_put(shape, frame, field, name, path, count);
+}
+
+/* Appends a sequence whose length changes. */
+static int sequence_put(struct shape *shape,
+                        const struct frame *frame,
+                        const struct msg_field *field,
+                        const char *path,
+                        const struct bounds *bounds) {
+        struct frame inner;
+        int r;
+
+        if (field->kind == MSG_KIND_STRING && bounds->bytes == 0) {
+                shape_error(shape, shape->type,
+                            "the strings of sequence '%s' need a bound, too: bounds: {%s: "
+                            "[ELEMENTS, BYTES]}",
+                            path, path);
+                return 0;
+        }
+        if (field->nested && constants_vary(shape, path)) {
+                shape_error(shape, shape->type,
+                            "elements of '%s' have values of their own; it needs a length that "
+                            "never changes: lengths: {%s: N}",
+                            path, path);
+                return 0;
+        }
+        r = frame_open(shape, &inner);
+        if (r == 0) {
+                r = leaf_put(shape, &inner, "length", SLIPRING_KIND_UINT32, 0, 0, "");
+        }
+        if (r == 0 && !shape->broken) {
+                r = elements_put(shape, &inner, field, "elements", path, bounds->elements,
+                                 bounds->bytes);
+        }
+        return r < 0 ? r
+                     : frame_close(shape, &inner, frame, field->name, SLIPRING_KIND_SEQUENCE, 0);
 }
 
 /* Appends a field. */
@@ -539,7 +768,8 @@ static int field_put(struct shape *shape,
                      const struct msg_field *field,
                      const char *above,
                      uint32_t index) {
-        uint32_t count = field->length, kind = field->kind;
+        uint32_t count = field->length;
+        struct bounds bounds;
         const char *path;
         int r;
 
@@ -560,6 +790,12 @@ static int field_put(struct shape *shape,
         if (field->array == MSG_SINGLE) {
                 return value_put(shape, frame, field, field->name, path, index);
         }
+        if (!bounds_find(shape, path, field, &bounds)) {
+                return 0;
+        }
+        if (bounds.elements > 0) {
+                return sequence_put(shape, frame, field, path, &bounds);
+        }
         if (field->array != MSG_ARRAY) {
                 if (!length_find(shape, path, field, &count)) {
                         return 0;
@@ -569,12 +805,10 @@ static int field_put(struct shape *shape,
                         return r;
                 }
         }
-        if (kind == MSG_KIND_STRING) {
+        if (field->kind == MSG_KIND_STRING && bounds.bytes == 0) {
                 return list_put(shape, frame, field, path, count);
         }
-        kind = kind == SLIPRING_KIND_STRUCT ? builtin_kind(field->nested) : kind;
-        return kind ? leaf_put(shape, frame, field->name, kind, count, 0, "")
-                    : array_put(shape, frame, field, path, count);
+        return elements_put(shape, frame, field, field->name, path, count, bounds.bytes);
 }
 
 /* Appends all fields of a message. The depth of nesting bounds the recursion. */
@@ -591,8 +825,8 @@ static int message_put(struct shape *shape,
         if (msg->field_count == 0 && r == 0 && !shape->full) {
                 /* C has no empty struct, so ROS 2 puts a byte into an empty message. */
                 shape->at++;
-                r = pad_append(shape, frame->definition, (uint32_t) (shape->at - 1 - frame->base),
-                               1);
+                r = pad_append(shape, frame->definition, SLIPRING_KIND_UINT8,
+                               (uint32_t) (shape->at - 1 - frame->base), 1);
         }
         return r;
 }
@@ -622,8 +856,16 @@ static const struct msg_field *path_find(const struct msg *msg, const char *path
         return NULL;
 }
 
-static bool field_is_sequence(const struct msg_field *field) {
-        return field->array == MSG_SEQUENCE || field->array == MSG_BOUNDED;
+enum path_kind {
+        PATH_STRING = 1,
+        PATH_SEQUENCE = 2,
+        PATH_EITHER = 3,
+};
+
+/* Is this a field that such paths lead to? */
+static bool field_is(const struct msg_field *field, enum path_kind kind) {
+        return (kind & PATH_STRING && field->kind == MSG_KIND_STRING) ||
+               (kind & PATH_SEQUENCE && field_is_sequence(field));
 }
 
 /* Offers all strings, or all sequences, of a message. */
@@ -631,7 +873,7 @@ static int paths_offer(struct shape *shape,
                        struct suggestion *suggestion,
                        const struct msg *msg,
                        const char *above,
-                       bool strings,
+                       enum path_kind kind,
                        uint32_t *left) {
         int r = 0;
 
@@ -645,19 +887,26 @@ static int paths_offer(struct shape *shape,
                 if (!path) {
                         return -ENOMEM;
                 }
-                if (strings ? field->kind == MSG_KIND_STRING : field_is_sequence(field)) {
+                if (field_is(field, kind)) {
                         suggestion_offer(suggestion, path);
                 }
                 if (field->nested) {
-                        r = paths_offer(shape, suggestion, field->nested, path, strings, left);
+                        r = paths_offer(shape, suggestion, field->nested, path, kind, left);
                 }
         }
         return r;
 }
 
-static int
-paths_check(struct shape *shape, const struct msg *msg, const struct node *mapping, bool strings) {
-        const char *what = strings ? "string" : "sequence";
+static int paths_check(struct shape *shape,
+                       const struct msg *msg,
+                       const struct node *mapping,
+                       enum path_kind kind) {
+        static const char *const names[] = {
+                [PATH_STRING] = "string",
+                [PATH_SEQUENCE] = "sequence",
+                [PATH_EITHER] = "string or sequence",
+        };
+        const char *what = names[kind];
         int r;
 
         r = mapping ? keys_unique(shape->loader, mapping, what, "given") : 0;
@@ -669,12 +918,11 @@ paths_check(struct shape *shape, const struct msg *msg, const struct node *mappi
                 struct suggestion suggestion = {.word = key->text};
                 uint32_t left = OFFERS_MAX;
 
-                if (key->broken || (field && (strings ? field->kind == MSG_KIND_STRING
-                                                      : field_is_sequence(field)))) {
+                if (key->broken || (field && field_is(field, kind))) {
                         continue;
                 }
                 if (!diagnostics_full(shape->loader->diagnostics)) {
-                        r = paths_offer(shape, &suggestion, msg, "", strings, &left);
+                        r = paths_offer(shape, &suggestion, msg, "", kind, &left);
                         if (r < 0) {
                                 return r;
                         }
@@ -717,12 +965,24 @@ int shape_read(struct loader *loader,
         definition->align_bytes = 1;
         shape.constants = mapping_find(&shape, key, "const");
         shape.lengths = mapping_find(&shape, key, "lengths");
-        r = paths_check(&shape, msg, shape.constants, true);
+        shape.bounds = mapping_find(&shape, key, "bounds");
+        r = paths_check(&shape, msg, shape.constants, PATH_STRING);
         if (r == 0) {
-                r = paths_check(&shape, msg, shape.lengths, false);
+                r = paths_check(&shape, msg, shape.lengths, PATH_SEQUENCE);
         }
         if (r == 0) {
+                r = paths_check(&shape, msg, shape.bounds, PATH_EITHER);
+        }
+        shape.natural = shape.bounds && shape.bounds->count > 0;
+        if (r == 0 && !shape.natural) {
+                r = bounds_any(&shape, msg, "", &shape.natural);
+        }
+        definition->bounded = shape.natural;
+        if (r == 0) {
                 r = message_put(&shape, &frame, msg, "", 0);
+        }
+        if (r == 0 && shape.natural) {
+                r = pad_to(&shape, &frame, definition->align_bytes);
         }
         definition->size_bytes = (uint32_t) shape.at;
         definition->records = shape.records;

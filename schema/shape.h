@@ -13,7 +13,7 @@
  * @loader:     loader
  * @definition: definition to fill; DONE afterwards, BROKEN where a mistake was reported
  * @msg:        the message
- * @key:        the topic's key; its value may have "const" and "lengths"
+ * @key:        the topic's key; its value may have "const", "lengths" and "bounds"
  *
  * Return: 0 (also with mistakes), -ENOMEM if there is no memory.
  */

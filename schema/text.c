@@ -43,9 +43,24 @@ struct writer {
         bool duration;
 };
 
+/* The name of a field's type, or of that of its elements, without a package. */
+static const char *text_name(const struct schema_field *value) {
+        if (value->kind == SLIPRING_KIND_TEXT) {
+                return "string";
+        }
+        return value->nested ? value->nested->name : type_scalar(value->kind)->text_name;
+}
+
 static void text_field(struct buffer *buffer, const struct schema_field *field) {
-        const struct schema_definition *nested = field->nested;
-        const char *name = nested ? nested->name : type_scalar(field->kind)->text_name;
+        bool sequence = field->kind == SLIPRING_KIND_SEQUENCE;
+        const struct schema_field *one = sequence ? definition_elements(field) : field;
+        const char *name;
+
+        /* It is not in what leaves the bus. */
+        if (field->kind == SLIPRING_KIND_GAP) {
+                return;
+        }
+        name = text_name(one);
 
         for (size_t i = 0; i < field->value_count; i++) {
                 const struct schema_value *value = &field->values[i];
@@ -53,12 +68,15 @@ static void text_field(struct buffer *buffer, const struct schema_field *field) 
                 buffer_print(buffer, "%s %s=%s%" PRIu64 "\n", name, value->constant,
                              value->negative ? "-" : "", value->magnitude);
         }
-        if (nested) {
-                buffer_print(buffer, "%s/", nested->package);
+        if (one->nested) {
+                buffer_print(buffer, "%s/", one->nested->package);
         }
         buffer_print(buffer, "%s", name);
-        if (field->count > 0) {
-                buffer_print(buffer, "[%u]", field->count);
+        if (one->kind == SLIPRING_KIND_TEXT) {
+                buffer_print(buffer, "<=%u", one->element_bytes - 1);
+        }
+        if (one->count > 0) {
+                buffer_print(buffer, "[%s%u]", sequence ? "<=" : "", one->count);
         }
         buffer_print(buffer, " %s\n", field->name);
 }
@@ -84,6 +102,9 @@ static void text_definition(struct writer *writer, struct schema_definition *def
         for (size_t i = 0; i < definition->field_count; i++) {
                 const struct schema_field *field = &definition->fields[i];
 
+                if (field->kind == SLIPRING_KIND_SEQUENCE) {
+                        field = definition_elements(field);
+                }
                 if (field->kind == SLIPRING_KIND_TIME) {
                         text_builtin(writer, field->kind, &writer->time);
                 } else if (field->kind == SLIPRING_KIND_DURATION) {

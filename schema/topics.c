@@ -342,7 +342,7 @@ static int topic_read_message(struct loader *loader,
 
 /* What only messages of ROS 2 have. */
 static void topic_refuse_values(struct loader *loader, const struct node *mapping) {
-        static const char *const keys[] = {"const", "lengths"};
+        static const char *const keys[] = {"const", "lengths", "bounds"};
 
         for (size_t i = 0; i < ELEMENTS(keys); i++) {
                 const struct node *key = node_get_key(mapping, keys[i]);
@@ -500,7 +500,7 @@ topic_read_mapping(struct loader *loader, struct schema_topic *topic, const stru
         static const char *const keys[] = {
                 "type",    "fields",     "description", "rate",  "deadline", "depth",
                 "history", "pins",       "owner",       "group", "mode",     "publishers",
-                "wake",    "huge_pages", "lock",        "const", "lengths"};
+                "wake",    "huge_pages", "lock",        "const", "lengths",  "bounds"};
         const struct node *mapping = key->next;
         uint64_t rate_uhz;
         int r;

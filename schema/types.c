@@ -31,7 +31,7 @@ static const struct {
         {"char", "did you mean 'uint8'?"},
         {"byte", "did you mean 'uint8'?"},
         {"boolean", "did you mean 'bool'?"},
-        {"string", "text has no fixed size; use uint8[N]"},
+        {"string", "a string needs a bound, as in string<=64"},
         {"wstring", "text has no fixed size; use uint16[N]"},
 };
 

@@ -123,6 +123,10 @@ static int text_length(const struct slipring_field *field, const uint8_t *payloa
         const uint8_t *text = payload + field->offset_bytes;
         uint32_t length = 0, i;
 
+        if (field->kind == SLIPRING_KIND_TEXT && field->count == 0) {
+                return (int) type_text_length(field, text);
+        }
+
         if (!type_is_text(field)) {
                 return -1;
         }
@@ -137,23 +141,70 @@ static int text_length(const struct slipring_field *field, const uint8_t *payloa
         return (int) length;
 }
 
-/* In double quotes, with escapes that YAML and JSON share. */
-static void print_text(const uint8_t *text, int length, FILE *out) {
-        int i;
+/*
+ * The character at the start of a text, in UTF-8: how many bytes it has, 0 where that is none.
+ * Those that are not to be sent to a terminal are none.
+ */
+static unsigned character(const uint8_t *text, unsigned left) {
+        static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+        unsigned bytes = *text < 0x80   ? 1
+                         : *text < 0xc0 ? 0
+                         : *text < 0xe0 ? 2
+                         : *text < 0xf0 ? 3
+                                        : 4;
+        uint32_t code = bytes == 1 ? *text : *text & (0xffu >> (bytes + 1));
 
+        if (bytes == 0 || bytes > left) {
+                return 0;
+        }
+        for (unsigned i = 1; i < bytes; i++) {
+                if ((text[i] & 0xc0) != 0x80) {
+                        return 0;
+                }
+                code = code << 6 | (text[i] & 0x3fu);
+        }
+        /* Controls, lines that end, and marks that turn the direction of what follows. */
+        if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
+            code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code < 0x2010) ||
+            (code >= 0x2028 && code < 0x202f) || (code >= 0x2066 && code < 0x206a) ||
+            code == 0xfeff) {
+                return 0;
+        }
+        return bytes;
+}
+
+/* In double quotes, with escapes that YAML and JSON share; a byte that is no text is one, too. */
+static void print_text(const uint8_t *text, int length, FILE *out) {
         fputc('"', out);
-        for (i = 0; i < length; i++) {
+        for (int i = 0; i < length;) {
+                unsigned bytes = character(text + i, (unsigned) (length - i));
+
+                if (bytes == 0) {
+                        fprintf(out, "\\u%04x", text[i++]);
+                        continue;
+                }
                 if (text[i] == '"' || text[i] == '\\') {
                         fputc('\\', out);
                 }
-                fputc(text[i], out);
+                fwrite(text + i, 1, bytes, out);
+                i += (int) bytes;
         }
         fputc('"', out);
 }
 
 /* Is this an array or a list, and not a text that is shown as one? */
 static bool is_array(const struct slipring_field *field) {
-        return field->count > 0 || field->kind == SLIPRING_KIND_LIST;
+        return field->count > 0 || field->kind == SLIPRING_KIND_LIST ||
+               field->kind == SLIPRING_KIND_SEQUENCE || type_is_empty(field);
+}
+
+/* Has it no element? */
+static bool
+is_empty(const struct render *render, const struct slipring_field *array, const uint8_t *payload) {
+        struct selection_walk walk = {.type = render->type, .payload = payload, .array = *array};
+        struct slipring_field element;
+
+        return !selection_walk_next(&walk, &element);
 }
 
 /* Is the next element of an array one too many? */
@@ -209,7 +260,7 @@ static void line_array(const struct render *render,
                        const struct slipring_field *array,
                        const uint8_t *payload,
                        FILE *out) {
-        struct selection_walk walk = {.type = render->type, .array = *array};
+        struct selection_walk walk = {.type = render->type, .payload = payload, .array = *array};
         struct slipring_field element;
         uint32_t count;
 
@@ -274,7 +325,7 @@ static void block_array(const struct render *render,
                         const uint8_t *payload,
                         int indent,
                         FILE *out) {
-        struct selection_walk walk = {.type = render->type, .array = *array};
+        struct selection_walk walk = {.type = render->type, .payload = payload, .array = *array};
         struct slipring_field element;
         uint32_t count;
 
@@ -306,6 +357,8 @@ static void block_member(const struct render *render,
                 fputc(' ', out);
                 print_text(payload + field->offset_bytes, length, out);
                 fputc('\n', out);
+        } else if (is_array(field) && is_empty(render, field, payload)) {
+                fputs(" []\n", out);
         } else if (is_array(field)) {
                 fputc('\n', out);
                 block_array(render, field, payload, indent, out);
@@ -350,6 +403,8 @@ static void block_message(const struct render *render, const uint8_t *payload, F
         if (length >= 0) {
                 print_text(payload + field->offset_bytes, length, out);
                 fputc('\n', out);
+        } else if (is_array(field) && is_empty(render, field, payload)) {
+                fputs("[]\n", out);
         } else if (is_array(field)) {
                 block_array(render, field, payload, 0, out);
         } else if (field->kind == SLIPRING_KIND_STRUCT) {
@@ -368,6 +423,7 @@ static void block_message(const struct render *render, const uint8_t *payload, F
 struct columns {
         const struct slipring_type *type;
         const uint8_t *payload; /* NULL: print names */
+        bool missing;           /* what comes is behind the end of a sequence: print nothing */
         FILE *out;
         size_t printed;
 };
@@ -378,6 +434,9 @@ static void column_print(struct columns *columns,
                          uint32_t kind,
                          uint32_t offset_bytes) {
         fputs(columns->printed++ ? "," : "", columns->out);
+        if (columns->missing) {
+                return;
+        }
         if (columns->payload) {
                 print_number(kind, columns->payload + offset_bytes, RENDER_CSV, columns->out);
         } else {
@@ -388,19 +447,26 @@ static void column_print(struct columns *columns,
 /* A string is one column, with what CSV wants around it. */
 static void
 column_text(struct columns *columns, const char *path, const struct slipring_field *field) {
+        uint32_t i, bytes = type_text_bytes(field);
         const uint8_t *text;
-        uint32_t i;
 
         fputs(columns->printed++ ? "," : "", columns->out);
+        if (columns->missing) {
+                return;
+        }
         if (!columns->payload) {
                 fputs(path, columns->out);
                 return;
         }
         text = columns->payload + field->offset_bytes;
         fputc('"', columns->out);
-        for (i = 0; i < field->count && text[i]; i++) {
+        for (i = 0; i < bytes && text[i];) {
+                unsigned length = character(text + i, bytes - i);
+
                 fputs(text[i] == '"' ? "\"" : "", columns->out);
-                fputc(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?', columns->out);
+                fwrite(length ? (const char *) text + i : "?", 1, length ? length : 1,
+                       columns->out);
+                i += length ? length : 1;
         }
         fputc('"', columns->out);
 }
@@ -409,14 +475,21 @@ static void columns_walk(struct columns *columns, const struct slipring_field *f
 
 static void columns_array(struct columns *columns, const struct slipring_field *array, char *path) {
         struct selection_walk walk = {.type = columns->type, .array = *array};
+        bool missing = columns->missing;
         size_t length = strlen(path);
         struct slipring_field element;
-        uint32_t i;
+        uint32_t i, there = UINT32_MAX;
 
+        /* Each message has all columns that one may have. */
+        if (columns->payload && array->kind == SLIPRING_KIND_SEQUENCE) {
+                there = type_length(columns->type, array, columns->payload + array->offset_bytes);
+        }
         for (i = 0; selection_walk_next(&walk, &element); i++) {
+                columns->missing = missing || i >= there;
                 (void) sprintf(path + length, "[%" PRIu32 "]", i);
                 columns_walk(columns, &element, path);
         }
+        columns->missing = missing;
         path[length] = '\0';
 }
 
@@ -441,7 +514,8 @@ columns_struct(struct columns *columns, const struct slipring_field *parent, cha
 static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path) {
         bool top = *path == '\0';
 
-        if (field->kind == SLIPRING_KIND_STRING && field->count) {
+        if ((field->kind == SLIPRING_KIND_STRING && field->count) ||
+            (field->kind == SLIPRING_KIND_TEXT && !field->count)) {
                 column_text(columns, path, field);
         } else if (is_array(field)) {
                 columns_array(columns, field, path);

@@ -11,7 +11,9 @@
  *
  * Numbers keep their value: floats have as few digits as bring the same bits back, float32 those of
  * a float32. Padding is not shown. A uint8 array with the unit "text" is shown as a text where it
- * holds one, but not in CSV, which has a column a number.
+ * holds one, but not in CSV, which has a column a number. Strings are shown as they are but for
+ * what a terminal may not get, which is escaped byte by byte. Of a sequence the elements are shown
+ * that are there; CSV has columns for all that may be, and nothing in those of others.
  */
 
 enum render_format {

@@ -25,6 +25,9 @@ struct slipring_field selection_all(const struct slipring_type *type) {
 uint32_t selection_count(const struct slipring_type *type, const struct slipring_field *field) {
         uint32_t count = 0, i;
 
+        if (field->kind == SLIPRING_KIND_SEQUENCE) {
+                return type_elements(type, field)->count;
+        }
         if (field->kind != SLIPRING_KIND_LIST) {
                 return field->count;
         }
@@ -34,9 +37,75 @@ uint32_t selection_count(const struct slipring_type *type, const struct slipring
         return count;
 }
 
+/* The record among siblings that a place of the message is in, NULL for none; @base is where they
+ * begin. */
+static const struct slipring_field *sibling_at(const struct slipring_type *type,
+                                               uint32_t first,
+                                               uint32_t count,
+                                               uint32_t base,
+                                               uint32_t place) {
+        for (uint32_t i = first; i < first + count; i++) {
+                const struct slipring_field *field = &type->fields[i];
+
+                if (place >= base + field->offset_bytes &&
+                    place - base - field->offset_bytes <
+                            field->element_bytes * (field->count ? field->count : 1)) {
+                        return field;
+                }
+        }
+        return NULL;
+}
+
+bool selection_is_missing(const struct slipring_type *type,
+                          const struct slipring_field *field,
+                          const void *payload) {
+        const struct slipring_field all = selection_all(type), *at = &all, *child;
+        uint32_t base = 0, place = field->offset_bytes, child_base, index;
+
+        while (type_is_parent(at)) {
+                child = sibling_at(type, at->first_child, at->child_count, base, place);
+                if (!child) {
+                        return false;
+                }
+                child_base = base + child->offset_bytes;
+                index = (place - child_base) / child->element_bytes;
+                if (at->kind == SLIPRING_KIND_SEQUENCE && child == type_elements(type, at) &&
+                    index >= type_length(type, at, (const uint8_t *) payload + base)) {
+                        return true;
+                }
+                base = child_base + index * child->element_bytes;
+                at = child;
+        }
+        return false;
+}
+
+/* The next element of a sequence. */
+static bool sequence_next(struct selection_walk *walk, struct slipring_field *ret_element) {
+        const struct slipring_field *sequence = &walk->array;
+        const struct slipring_field *elements = type_elements(walk->type, sequence);
+        uint32_t count = elements->count;
+
+        if (walk->payload) {
+                count = type_length(walk->type, sequence,
+                                    (const uint8_t *) walk->payload + sequence->offset_bytes);
+        }
+        if (walk->next >= count) {
+                return false;
+        }
+        *ret_element = *elements;
+        ret_element->name = sequence->name;
+        ret_element->offset_bytes +=
+                sequence->offset_bytes + walk->next++ * elements->element_bytes;
+        ret_element->count = 0;
+        return true;
+}
+
 bool selection_walk_next(struct selection_walk *walk, struct slipring_field *ret_element) {
         const struct slipring_field *array = &walk->array, *child;
 
+        if (array->kind == SLIPRING_KIND_SEQUENCE) {
+                return sequence_next(walk, ret_element);
+        }
         if (array->kind != SLIPRING_KIND_LIST) {
                 if (walk->next >= array->count) {
                         return false;
@@ -124,8 +193,9 @@ static int step_name(const struct slipring_type *type,
 
         if (count > 0) {
                 return error_set(reterr, -EINVAL,
-                                 "'%s' is an array of %u: name an element, as in %s[0].%.*s",
-                                 at->name, count, at->name, shown, name);
+                                 "'%s' is an array of %s%u: name an element, as in %s[0].%.*s",
+                                 at->name, at->kind == SLIPRING_KIND_SEQUENCE ? "up to " : "",
+                                 count, at->name, shown, name);
         }
         if (selection_member(type, at, name, length, at) == 0) {
                 return 0;
@@ -153,7 +223,10 @@ static int step_index(const struct slipring_type *type,
         int r;
 
         if (count == 0) {
-                return error_set(reterr, -EINVAL, "'%s' is not an array", at->name);
+                return error_set(reterr, -EINVAL,
+                                 type_is_empty(at) ? "'%s' never has an element"
+                                                   : "'%s' is not an array",
+                                 at->name);
         }
         r = index_read(path, count, &index);
         if (r == -ERANGE) {

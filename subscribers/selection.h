@@ -60,13 +60,23 @@ int selection_member(const struct slipring_type *type,
                      struct slipring_field *ret_field);
 
 /*
- * selection_count() - elements of an array or a list, 0 of anything else
+ * selection_count() - elements of an array or a list, 0 of anything else; of a sequence as many as
+ * may be
  */
 uint32_t selection_count(const struct slipring_type *type, const struct slipring_field *field);
 
-/* A walk over the elements of an array or a list; @next begins at 0. */
+/*
+ * selection_is_missing() - is a selection behind the end of a sequence?
+ * @payload:    the message in which it would be; may be changing meanwhile
+ */
+bool selection_is_missing(const struct slipring_type *type,
+                          const struct slipring_field *field,
+                          const void *payload);
+
+/* A walk over the elements of an array, a list or a sequence; @next begins at 0. */
 struct selection_walk {
         const struct slipring_type *type;
+        const void *payload; /* of a sequence what is there; NULL: all that may be */
         struct slipring_field array;
         uint32_t next;
 };

@@ -22,10 +22,10 @@ SHM_RDONLY, IPC_STAT, SHM_DEST = 0o10000, 2, 0o1000
 MAGIC = int.from_bytes(b'slipring', 'little')
 DATA, DIRECTORY, SERVING, ENTRY_TOPIC, ENTRY_SERVING = 1, 2, 1, 1, 2
 
-# enum slipring_kind: format of the struct module, or None for a struct and for a list.
+# enum slipring_kind: format of the struct module, or None for a struct, a list and a sequence.
 KINDS = {1: '?', 2: 'b', 3: 'B', 4: 'h', 5: 'H', 6: 'i', 7: 'I', 8: 'q', 9: 'Q', 10: 'f', 11: 'd',
-         12: 'iI', 13: 'iI', 14: None, 16: 's', 17: None}
-LENGTH = 15
+         12: 'iI', 13: 'iI', 14: None, 16: 's', 17: None, 18: 's', 19: None}
+LENGTH, TEXT, GAP = 15, 18, 20
 
 
 class Status(ctypes.Structure):
@@ -175,9 +175,12 @@ def leaves(segment):
 
     def walk(first, count, prefix, base):
         for name, unit, kind, elements, offset, size, child, children in records[first:first + count]:
-            if kind == LENGTH:
+            if kind in (LENGTH, GAP):
                 continue
             label = prefix + text(table, segment.strings + name)
+            if kind == TEXT:
+                yield (label, '', f'{size}s', base + offset, elements)
+                continue
             if KINDS[kind] == 's':
                 yield (label, '', f'{elements}s', base + offset, 0)
                 continue
@@ -198,7 +201,7 @@ def show(fields, payload):
     for name, unit, form, offset, count in fields:
         values = struct.unpack_from('<' + form * (count or 1), payload, offset)
         shown = ' '.join(f'{value:g}' if isinstance(value, float) else
-                         value.rstrip(b'\0').decode() if isinstance(value, bytes) else
+                         value.partition(b'\0')[0].decode(errors='replace') if isinstance(value, bytes) else
                          str(int(value)) for value in values)
         parts.append(f'{name}={shown}{unit and " " + unit}')
     return ', '.join(parts)

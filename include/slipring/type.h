@@ -8,7 +8,8 @@
  * it as constants, the bus manager writes it into a topic's segment, and a subscriber that knows
  * nothing beforehand (echo, record, view) reads it from there. Every leaf has the same offset in
  * natural C layout and in plain CDR (XCDR1 little-endian), so a payload is both a C struct and a
- * CDR message.
+ * CDR message. Types with strings or sequences of bounded length are C structs only: a copy turns
+ * them into CDR where they leave a bus.
  */
 
 #include <stddef.h>
@@ -57,6 +58,9 @@ enum slipring_kind {
         SLIPRING_KIND_LENGTH = 15,   /* 4 bytes, always the number in first_child */
         SLIPRING_KIND_STRING = 16,   /* count bytes, always the text in unit and a NUL */
         SLIPRING_KIND_LIST = 17,     /* a STRUCT whose children are the elements of a list */
+        SLIPRING_KIND_TEXT = 18,     /* element_bytes bytes: a string that ends with a NUL */
+        SLIPRING_KIND_SEQUENCE = 19, /* a STRUCT of a length and of as many elements as may be */
+        SLIPRING_KIND_GAP = 20,      /* count bytes of padding, always zero, which CDR has not */
 };
 
 /**
@@ -88,15 +92,21 @@ struct slipring_duration {
  * @count:              0 for a single value, else the number of array elements; 0 in a LIST
  * @offset_bytes:       from the start of the enclosing struct (of the message, for a root)
  * @element_bytes:      size of one element, which is also the stride of an array
- * @first_child:        index of the first child record, where @kind is STRUCT or LIST; of a LENGTH
- *                      the number that it holds; else 0
- * @child_count:        number of child records, which stand side by side; 0 unless @kind is STRUCT
- *                      or LIST
+ * @first_child:        index of the first child record, where @kind is STRUCT, LIST or SEQUENCE; of
+ *                      a LENGTH the number that it holds; else 0
+ * @child_count:        number of child records, which stand side by side; 0 unless @kind is STRUCT,
+ *                      LIST or SEQUENCE
  *
- * In CDR a string and a sequence begin with their length. On a bus lengths never change, and so do
- * not strings: a LENGTH, which has the name of what it counts, is followed (behind padding,
+ * In CDR a string and a sequence begin with their length. Where those never change, the bus has
+ * what CDR has: a LENGTH, which has the name of what it counts, is followed (behind padding,
  * perhaps) by a STRING, an array or a LIST. The libraries write LENGTH, STRING and padding into
  * each sample, whatever a publisher left there.
+ *
+ * Where they change, up to a bound, a string is a TEXT: an array of characters in which a NUL ends
+ * it, so the bound is @element_bytes - 1. A SEQUENCE has two children, and perhaps a GAP behind
+ * each: a UINT32 "length" at its start, and the array "elements", of which the first "length" ones
+ * count. Readers take a length above the bound for the bound, and a TEXT without a NUL for one that
+ * fills all but its last byte. Padding is a GAP in each struct that has such a field, at any depth.
  *
  * Records stand in breadth-first order: first the roots, then the children of record 0, of record 1
  * and so on, so that each @first_child is where the one before it ended. Siblings stand in order of

@@ -15,9 +15,9 @@
 
 #include <slipring/publisher.h>
 
+#include "bus/cdr.h"
 #include "bus/error.h"
 #include "bus/topic.h"
-#include "bus/type.h"
 #include "mcap/reader.h"
 #include "publishers/play/play.h"
 
@@ -26,14 +26,15 @@
 #define ASK_NS UINT64_C(20000000)
 /* A file of a single moment is played in a loop so often. */
 #define MOMENT_NS UINT64_C(1000000000)
-#define ENCAPSULATION_BYTES 4u
 
 /* A topic of the bus, which may be several channels of the file. */
 struct voice {
         char *topic;
         struct slipring_publisher *publisher;
         uint8_t identity[32];
-        bool used; /* a channel fits it */
+        bool used;       /* a channel fits it */
+        struct cdr *cdr; /* of its type */
+        void *room;      /* for a sample that is not CDR, else NULL */
 };
 
 /* What becomes of a channel. */
@@ -163,6 +164,28 @@ static int compare(const struct player *player,
  * Topics
  */
 
+static void voice_close(struct voice *voice) {
+        slipring_publisher_close(voice->publisher);
+        cdr_free(voice->cdr);
+        free(voice->room);
+        free(voice->topic);
+}
+
+/* What it takes to make samples of messages, as the publisher describes the type now. A sample that
+ * is on its way stays where it is: the type is the same. */
+static int voice_prepare(struct voice *voice, struct slipring_error *reterr) {
+        const struct slipring_type *type = slipring_publisher_type(voice->publisher);
+        int r;
+
+        voice->cdr = cdr_free(voice->cdr);
+        r = cdr_compile(&voice->cdr, type, reterr);
+        if (r == 0 && !cdr_is_flat(voice->cdr) && !voice->room) {
+                voice->room = malloc(type->payload_bytes);
+                r = voice->room ? 0 : error_set(reterr, -ENOMEM, "out of memory");
+        }
+        return r;
+}
+
 /* The index of a topic's publisher, or negative errno. */
 static long voice_of(struct player *player, const char *topic, struct slipring_error *reterr) {
         const struct slipring_publisher_options options = {
@@ -188,8 +211,11 @@ static long voice_of(struct player *player, const char *topic, struct slipring_e
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         r = slipring_publisher_open(&voice->publisher, topic, &options, reterr);
+        if (r == 0) {
+                r = voice_prepare(voice, reterr);
+        }
         if (r < 0) {
-                free(voice->topic);
+                voice_close(voice);
                 return r;
         }
         memcpy(voice->identity, slipring_publisher_type(voice->publisher)->identity,
@@ -298,41 +324,27 @@ static int follow(struct voice *voice, struct slipring_error *reterr) {
                 r = error_set(reterr, -EPROTOTYPE, "topic '%s' was replaced by one of another type",
                               voice->topic);
         }
-        return r;
-}
-
-static const char *unfit(const struct slipring_type *type, const struct mcap_message *message) {
-        if (message->bytes != (size_t) ENCAPSULATION_BYTES + type->payload_bytes) {
-                return "has not the length of its type";
-        }
-        if (message->data[0] != 0 || message->data[1] != 1) {
-                return "is not little-endian CDR";
-        }
-        if (type_bad_bool(type, message->data + ENCAPSULATION_BYTES)) {
-                return "has a bool that is neither 0 nor 1";
-        }
-        return NULL;
+        return r < 0 ? r : voice_prepare(voice, reterr);
 }
 
 static int
 publish(struct player *player, const struct mcap_message *message, struct slipring_error *reterr) {
         struct voice *voice = &player->voices[part_of(player, message->channel)->voice];
-        const struct slipring_type *type = slipring_publisher_type(voice->publisher);
-        const char *why = unfit(type, message);
+        uint32_t bytes = slipring_publisher_type(voice->publisher)->payload_bytes;
+        struct slipring_error why = {0};
+        const void *payload;
         int r;
 
-        if (why) {
+        if (cdr_read(voice->cdr, message->data, message->bytes, voice->room, &payload, &why) < 0) {
                 player->counts->refused++;
                 if (!player->told) {
-                        note(player, "topic '%s': a message that %s is left out", voice->topic,
-                             why);
+                        note(player, "topic '%s': a message is left out: %s", voice->topic,
+                             why.text);
                         player->told = true;
                 }
                 return 0;
         }
-        while ((r = slipring_publisher_publish(voice->publisher,
-                                               message->data + ENCAPSULATION_BYTES,
-                                               message->bytes - ENCAPSULATION_BYTES,
+        while ((r = slipring_publisher_publish(voice->publisher, payload, bytes,
                                                message->publish_time_ns)) == -EIDRM) {
                 r = follow(voice, reterr);
                 if (r < 0) {
@@ -511,8 +523,7 @@ int play_run(const struct play_options *options,
                 r = play(&player, reterr);
         }
         for (size_t i = 0; i < player.voice_count; i++) {
-                slipring_publisher_close(player.voices[i].publisher);
-                free(player.voices[i].topic);
+                voice_close(&player.voices[i]);
         }
         free(player.voices);
         free(player.parts);

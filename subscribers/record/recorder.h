@@ -33,7 +33,9 @@ struct track {
         struct layout_entry entry;
         struct topic topic;
         struct ring_reader reader;
-        size_t total; /* index */
+        struct cdr *cdr; /* of its type */
+        uint8_t *sample; /* room for one that is not CDR, else NULL */
+        size_t total;    /* index */
         bool open;
         uint64_t held;   /* number of the sample that it held when the recording began; 0: none */
         bool gone;       /* the table has it no longer: what it still holds is all */

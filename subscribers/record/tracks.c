@@ -11,6 +11,7 @@
 
 #include <slipring/subscriber.h>
 
+#include "bus/cdr.h"
 #include "bus/copy.h"
 #include "bus/error.h"
 #include "subscribers/record/recorder.h"
@@ -19,8 +20,6 @@
 #define PACE_MAX_NS UINT64_C(5000000)
 /* A visit in this part of the time in which a ring goes round. */
 #define PACE_PART 4
-
-#define ENCAPSULATION_BYTES 4u
 
 /*
  * Totals
@@ -117,14 +116,34 @@ static void track_begin(const struct recorder *recorder, struct track *track, bo
         }
 }
 
+static void track_close(struct track *track) {
+        if (track->open) {
+                topic_detach(&track->topic);
+        }
+        track->open = false;
+        track->cdr = cdr_free(track->cdr);
+        free(track->sample);
+        track->sample = NULL;
+}
+
+/* What it takes to make messages of its samples. */
+static int track_prepare(struct track *track, struct slipring_error *reterr) {
+        int r;
+
+        r = cdr_compile(&track->cdr, &track->topic.header.type, reterr);
+        if (r == 0 && !cdr_is_flat(track->cdr)) {
+                track->sample = malloc(track->topic.ring.payload_bytes);
+                r = track->sample ? 0 : error_set(reterr, -ENOMEM, "out of memory");
+        }
+        return r;
+}
+
 static void track_end(struct recorder *recorder, size_t index) {
         struct track *track = recorder->tracks[index];
 
         recorder->totals[track->total].samples += track->samples;
         recorder->totals[track->total].missed += track->reader.missed;
-        if (track->open) {
-                topic_detach(&track->topic);
-        }
+        track_close(track);
         free(track);
         recorder->tracks[index] = recorder->tracks[--recorder->track_count];
 }
@@ -154,7 +173,11 @@ static int track_add(struct recorder *recorder, const struct layout_entry *entry
                 return 0;
         }
         track->open = r == 0;
+        if (r == 0) {
+                r = track_prepare(track, &error);
+        }
         if (r < 0) {
+                track_close(track);
                 recorder_note(recorder, "topic '%s' is not recorded: %s", entry->name, error.text);
         } else {
                 track_begin(recorder, track,
@@ -270,16 +293,22 @@ int tracks_sync(struct recorder *recorder) {
  * Samples
  */
 
-/* The next sample into the reserved room: 1 and its view, 0: there is none, or negative errno. */
-static int copy_next(struct track *track, uint64_t *head, uint8_t *data, struct ring_view *view) {
-        static const uint8_t encapsulation[ENCAPSULATION_BYTES] = {0, 1, 0, 0};
+/* The next sample into the reserved room: 1 with its view and the length of the message, 0: there
+ * is none, or negative errno. What is not CDR yet is made so once it is known to be whole. */
+static int copy_next(struct track *track,
+                     uint64_t *head,
+                     uint8_t *data,
+                     struct ring_view *view,
+                     uint32_t *ret_bytes) {
+        uint8_t *payload = track->sample ? track->sample : cdr_payload(data);
         int tries = RING_TRIES_NEXT, r;
 
-        memcpy(data, encapsulation, sizeof(encapsulation));
         while ((r = ring_reader_next_to(&track->reader, head, view, &tries)) == 1) {
-                copy_from_slot(data + ENCAPSULATION_BYTES, view->payload, view->payload_bytes);
+                copy_from_slot(payload, view->payload, view->payload_bytes);
                 if (ring_reader_validate(view)) {
                         ring_reader_accept(&track->reader, view, NULL);
+                        *ret_bytes = track->sample ? cdr_write(track->cdr, payload, data)
+                                                   : CDR_HEADER_BYTES + view->payload_bytes;
                         return 1;
                 }
                 ring_reader_refuse(&track->reader, view);
@@ -296,17 +325,16 @@ static int write_next(struct recorder *recorder,
         struct mcap_error error = {0};
         struct ring_view view;
         uint64_t time_ns, log_time_ns;
+        uint32_t bytes = 0;
         void *data;
         int r;
 
         /* First: it may write a chunk, and the slot would be overwritten meanwhile. */
-        r = mcap_writer_reserve(writer, track->channel,
-                                track->topic.ring.payload_bytes + ENCAPSULATION_BYTES, &data,
-                                &error);
+        r = mcap_writer_reserve(writer, track->channel, cdr_most_bytes(track->cdr), &data, &error);
         if (r < 0) {
                 return error_set(reterr, r, "%s", error.text);
         }
-        r = copy_next(track, head, data, &view);
+        r = copy_next(track, head, data, &view, &bytes);
         if (r != 1) {
                 mcap_writer_rollback(writer);
                 return r == -EAGAIN ? 0 : r;
@@ -319,8 +347,8 @@ static int write_next(struct recorder *recorder,
         }
         /* It counts either way: the writer knows how many of all were lost. */
         track->samples++;
-        r = mcap_writer_commit(writer, (uint32_t) view.sequence, log_time_ns, time_ns,
-                               view.payload_bytes + ENCAPSULATION_BYTES, &error);
+        r = mcap_writer_commit(writer, (uint32_t) view.sequence, log_time_ns, time_ns, bytes,
+                               &error);
         return r < 0 ? error_set(reterr, r, "%s", error.text) : 1;
 }
 
@@ -359,8 +387,7 @@ track_drain(struct recorder *recorder, struct track *track, struct slipring_erro
                               "topic '%s' is not recorded any more: its shared memory contradicts "
                               "itself",
                               track->entry.name);
-                topic_detach(&track->topic);
-                track->open = false;
+                track_close(track);
                 recorder->totals[track->total].unreadable = true;
                 return 0;
         }

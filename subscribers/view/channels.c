@@ -15,6 +15,7 @@
 #include "bus/topic.h"
 #include "subscribers/look.h"
 #include "subscribers/subscriber.h"
+#include "bus/cdr.h"
 #include "subscribers/view/server.h"
 
 #define READY_MAX 64
@@ -44,6 +45,9 @@ static void stop_watching(struct server *server, struct channel *channel) {
 static void close_channel(struct server *server, struct channel *channel) {
         stop_watching(server, channel);
         channel->subscriber = slipring_subscriber_close(channel->subscriber);
+        channel->cdr = cdr_free(channel->cdr);
+        free(channel->sample);
+        channel->sample = NULL;
 }
 
 /* The handle's own place follows the ring, so that it waits for what is newer; finding nothing is
@@ -184,6 +188,15 @@ open_channel(struct server *server, struct channel *channel, struct slipring_err
                 close_channel(server, channel);
                 return error_set(reterr, -EIDRM, "topic '%s' is being replaced",
                                  channel->entry.name);
+        }
+        r = cdr_compile(&channel->cdr, &channel->subscriber->topic.header.type, reterr);
+        if (r == 0 && !cdr_is_flat(channel->cdr)) {
+                channel->sample = malloc(channel->entry.payload_bytes);
+                r = channel->sample ? 0 : error_set(reterr, -ENOMEM, "no memory for a sample");
+        }
+        if (r < 0) {
+                close_channel(server, channel);
+                return r;
         }
         channel->due_ns = 0;
         watch(server, channel);

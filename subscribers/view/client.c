@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bus/cdr.h"
 #include "bus/copy.h"
 #include "subscribers/view/server.h"
 
@@ -302,8 +303,8 @@ static void put_u32(uint8_t *to, uint32_t number) {
         memcpy(to, &number, sizeof(number));
 }
 
-/* Copies the sample that the subscription's reader finds behind the message's header. 1, 0 if there
- * is none, or negative errno. */
+/* Copies the sample that the subscription's reader finds. 1, 0 if there is none, or negative errno.
+ */
 static int
 fetch(struct subscription *subscription, uint8_t *payload, struct slipring_sample *sample) {
         bool every = subscription->client->server->options->every;
@@ -327,37 +328,40 @@ fetch(struct subscription *subscription, uint8_t *payload, struct slipring_sampl
 
 /* Returns 1 if a sample was sent, 0 if there was none, -1 to end the connection. */
 static int send_sample(struct subscription *subscription) {
-        static const uint8_t encapsulation[VIEWER_ENCAPSULATION_BYTES] = {0, 1, 0, 0};
         struct server *server = subscription->client->server;
         const struct channel *channel = subscription->channel;
-        size_t before = MESSAGE_HEADER_BYTES + VIEWER_ENCAPSULATION_BYTES;
         struct slipring_sample sample;
-        uint8_t *payload, *message;
+        uint8_t *payload, *cdr, *message;
         uint64_t time_ns;
+        uint32_t bytes;
         int r;
 
-        payload = server_buffer(server, channel->entry.payload_bytes);
+        payload = server_buffer(server, cdr_most_bytes(channel->cdr));
         if (!payload) {
                 client_cut(subscription->client, LWS_CLOSE_STATUS_UNEXPECTED_CONDITION,
                            "out of memory");
                 return -1;
         }
-        r = fetch(subscription, payload, &sample);
+        cdr = payload - CDR_HEADER_BYTES;
+        message = cdr - MESSAGE_HEADER_BYTES;
+        r = fetch(subscription, channel->sample ? channel->sample : cdr_payload(cdr), &sample);
         /* The next of a ring may be there already; of the newest there is one. */
         subscription->pending = r == 1 && server->options->every;
         /* What is wrong with a corrupt ring all of its subscriptions are told at once. */
         if (r != 1) {
                 return 0;
         }
-        message = payload - before;
+        bytes = channel->sample ? cdr_write(channel->cdr, channel->sample, cdr)
+                                : CDR_HEADER_BYTES + sample.payload_bytes;
         time_ns = sample.publish_time_ns + (uint64_t) server->table.table->realtime_offset_ns;
         message[0] = MESSAGE_DATA;
         put_u32(message + 1, subscription->id);
         memcpy(message + 5, &time_ns, sizeof(time_ns));
-        memcpy(message + MESSAGE_HEADER_BYTES, encapsulation, sizeof(encapsulation));
         client_drops(subscription, sample.missed);
-        before += sample.payload_bytes;
-        return lws_write(subscription->client->wsi, message, before, LWS_WRITE_BINARY) < 0 ? -1 : 1;
+        return lws_write(subscription->client->wsi, message, MESSAGE_HEADER_BYTES + bytes,
+                         LWS_WRITE_BINARY) < 0
+                       ? -1
+                       : 1;
 }
 
 static int send_next(struct client *client) {

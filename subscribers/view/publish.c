@@ -1,6 +1,6 @@
 /*
- * What a client publishes: a message of CDR, which is a sample as it stands once its length and its
- * booleans are right.
+ * What a client publishes: a message of CDR, which bus/cdr.h makes a sample of, or finds that it is
+ * one.
  */
 
 #include <errno.h>
@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bus/type.h"
+#include "bus/cdr.h"
+#include "bus/error.h"
 #include "subscribers/view/server.h"
 
 /* On a shared topic another publisher may hold the lock; the viewers wait as long. */
@@ -27,13 +28,12 @@ size_t client_publish_most(const struct client *client) {
         size_t most = 0;
 
         for (size_t i = 0; i < client->publication_count; i++) {
-                uint32_t bytes =
-                        slipring_publisher_type(client->publications[i].publisher)->payload_bytes;
+                uint32_t bytes = cdr_most_bytes(client->publications[i].cdr);
 
                 most = bytes > most ? bytes : most;
         }
         /* A message of the wrong length is told what is wrong with it, if it is not much longer. */
-        return VIEWER_PUBLISH_HEADER_BYTES + VIEWER_ENCAPSULATION_BYTES + most + 4096;
+        return VIEWER_PUBLISH_HEADER_BYTES + most + 4096;
 }
 
 /* "package/msg/Name" and "package/Name" are one. */
@@ -43,6 +43,28 @@ static bool same_type(const char *left, const char *right) {
 
         return package == strcspn(right, "/") && !strncmp(left, right, package) && left_name &&
                right_name && !strcmp(left_name, right_name);
+}
+
+static void publication_close(struct publication *publication) {
+        publication->publisher = slipring_publisher_close(publication->publisher);
+        publication->cdr = cdr_free(publication->cdr);
+        free(publication->room);
+        publication->room = NULL;
+}
+
+/* What it takes to make samples of messages, as the publisher describes the type now. A sample that
+ * is on its way stays where it is: the type is the same. */
+static int publication_prepare(struct publication *publication, struct slipring_error *reterr) {
+        const struct slipring_type *type = slipring_publisher_type(publication->publisher);
+        int r;
+
+        publication->cdr = cdr_free(publication->cdr);
+        r = cdr_compile(&publication->cdr, type, reterr);
+        if (r == 0 && !cdr_is_flat(publication->cdr) && !publication->room) {
+                publication->room = malloc(type->payload_bytes);
+                r = publication->room ? 0 : error_set(reterr, -ENOMEM, "out of memory");
+        }
+        return r;
 }
 
 static int publisher_open(struct client *client,
@@ -55,11 +77,13 @@ static int publisher_open(struct client *client,
                 .lock_timeout_ns = LOCK_TIMEOUT_NS,
         };
         const char *topic = channel->topic + (channel->topic[0] == '/');
+        int r;
 
         publication->id = channel->id;
         snprintf(publication->topic, sizeof(publication->topic), "%.*s", SLIPRING_TOPIC_NAME_MAX,
                  topic);
-        return slipring_publisher_open(&publication->publisher, topic, &options, reterr);
+        r = slipring_publisher_open(&publication->publisher, topic, &options, reterr);
+        return r < 0 ? r : publication_prepare(publication, reterr);
 }
 
 void client_advertise(struct client *client, const struct request_channel *channel) {
@@ -90,6 +114,7 @@ void client_advertise(struct client *client, const struct request_channel *chann
         if (publisher_open(client, channel, &publication, &error) < 0) {
                 client_status(client, STATUS_ERROR, NULL, "cannot publish to topic '%s': %s",
                               channel->topic, error.text);
+                publication_close(&publication);
                 return;
         }
         type = slipring_publisher_type(publication.publisher);
@@ -97,7 +122,7 @@ void client_advertise(struct client *client, const struct request_channel *chann
                 client_status(client, STATUS_ERROR, NULL,
                               "cannot publish to topic '%s': its type is %s, not %s",
                               channel->topic, type->name, channel->schema_name);
-                slipring_publisher_close(publication.publisher);
+                publication_close(&publication);
                 return;
         }
         memcpy(publication.identity, type->identity, sizeof(publication.identity));
@@ -105,7 +130,7 @@ void client_advertise(struct client *client, const struct request_channel *chann
 }
 
 static void publication_end(struct client *client, struct publication *publication) {
-        slipring_publisher_close(publication->publisher);
+        publication_close(publication);
         *publication = client->publications[--client->publication_count];
 }
 
@@ -130,39 +155,6 @@ void client_unadvertise_all(struct client *client) {
  * Messages
  */
 
-/* Says why not, and returns false. */
-static bool check(struct client *client,
-                  const struct publication *publication,
-                  const uint8_t *message,
-                  size_t bytes) {
-        const struct slipring_type *type = slipring_publisher_type(publication->publisher);
-        const struct slipring_field *bad;
-
-        if (bytes != (size_t) VIEWER_ENCAPSULATION_BYTES + type->payload_bytes) {
-                client_status(client, STATUS_ERROR, NULL,
-                              "topic '%s': a message of %s has %u + %" PRIu32
-                              " bytes, this one %zu",
-                              publication->topic, type->name, VIEWER_ENCAPSULATION_BYTES,
-                              type->payload_bytes, bytes);
-                return false;
-        }
-        if (message[0] != 0 || message[1] != 1) {
-                client_status(client, STATUS_ERROR, NULL,
-                              "topic '%s': the message is not little-endian CDR: it begins with "
-                              "%02x %02x, not 00 01",
-                              publication->topic, message[0], message[1]);
-                return false;
-        }
-        bad = type_bad_bool(type, message + VIEWER_ENCAPSULATION_BYTES);
-        if (bad) {
-                client_status(client, STATUS_ERROR, NULL,
-                              "topic '%s': field '%s' is a bool and neither 0 nor 1",
-                              publication->topic, bad->name);
-                return false;
-        }
-        return true;
-}
-
 /* On to the successor of a topic that was replaced. Another type is not what the client meant. */
 static int follow(struct client *client, struct publication *publication) {
         struct slipring_error error = {0};
@@ -181,13 +173,21 @@ static int follow(struct client *client, struct publication *publication) {
         if (r < 0) {
                 client_status(client, STATUS_ERROR, NULL, "topic '%s' was retired: %s",
                               publication->topic, error.text);
+                return r;
+        }
+        r = publication_prepare(publication, &error);
+        if (r < 0) {
+                client_status(client, STATUS_ERROR, NULL, "topic '%s': %s", publication->topic,
+                              error.text);
+                publication_end(client, publication);
         }
         return r;
 }
 
 void client_publish(struct client *client, uint32_t id, const uint8_t *message, size_t bytes) {
         struct publication *publication = find(client, id);
-        const uint8_t *payload = message + VIEWER_ENCAPSULATION_BYTES;
+        struct slipring_error error = {0};
+        const void *payload;
         int r;
 
         if (!publication) {
@@ -195,10 +195,13 @@ void client_publish(struct client *client, uint32_t id, const uint8_t *message, 
                               "client channel %" PRIu32 " is not there: advertise it first", id);
                 return;
         }
-        if (!check(client, publication, message, bytes)) {
+        r = cdr_read(publication->cdr, message, bytes, publication->room, &payload, &error);
+        if (r < 0) {
+                client_status(client, STATUS_ERROR, NULL, "topic '%s': %s", publication->topic,
+                              error.text);
                 return;
         }
-        bytes -= VIEWER_ENCAPSULATION_BYTES;
+        bytes = slipring_publisher_type(publication->publisher)->payload_bytes;
         r = slipring_publisher_publish(publication->publisher, payload, bytes, 0);
         if (r == -EIDRM && follow(client, publication) < 0) {
                 return;

@@ -36,7 +36,6 @@
 #define VIEWER_GRAPH_IDS_MAX 256u
 
 /* What stands before the payload in a message of either direction. */
-#define VIEWER_ENCAPSULATION_BYTES 4u
 #define VIEWER_PUBLISH_HEADER_BYTES 5u /* opcode, channel */
 
 enum status_level { STATUS_INFO = 0, STATUS_WARNING = 1, STATUS_ERROR = 2 };
@@ -47,6 +46,8 @@ struct channel {
         char *text;        /* of the type */
         struct text units; /* of its fields, as members of a JSON object */
         struct slipring_subscriber *subscriber;
+        struct cdr *cdr; /* of its type */
+        uint8_t *sample; /* room for one that is not CDR, else NULL */
         struct subscription **subscriptions;
         size_t subscription_count;
         bool watched;    /* in the wait set */
@@ -75,6 +76,8 @@ struct publication {
         char topic[SLIPRING_TOPIC_NAME_MAX + 1];
         struct slipring_publisher *publisher;
         uint8_t identity[32];
+        struct cdr *cdr; /* of its type */
+        void *room;      /* for a sample that is not CDR, else NULL */
 };
 
 /* A text message that waits for its turn. */

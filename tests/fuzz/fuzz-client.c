@@ -42,12 +42,16 @@
 static const char *const names[TOPICS] = {"imu", "camera", "log"};
 
 static const struct slipring_field fields[] = {
-        {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 4, 2},
+        {"pose", "m", SLIPRING_KIND_STRUCT, 2, 0, 16, 6, 2},
+        {"few", "", SLIPRING_KIND_SEQUENCE, 0, 32, 8, 8, 2},
+        {"label", "", SLIPRING_KIND_TEXT, 0, 40, 8, 0, 0},
         {"flag", "", SLIPRING_KIND_BOOL, 0, 48, 1, 0, 0},
-        {"pad0", "", SLIPRING_KIND_UINT8, 7, 49, 1, 0, 0},
-        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 6, 2},
+        {"pad0", "", SLIPRING_KIND_GAP, 7, 49, 1, 0, 0},
+        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 10, 2},
         {"x", "m", SLIPRING_KIND_FLOAT64, 0, 0, 8, 0, 0},
         {"pad1", "", SLIPRING_KIND_UINT8, 8, 8, 1, 0, 0},
+        {"length", "", SLIPRING_KIND_UINT32, 0, 0, 4, 0, 0},
+        {"elements", "", SLIPRING_KIND_UINT16, 2, 4, 2, 0, 0},
         {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 4, 0},
         {"0", "abc", SLIPRING_KIND_STRING, 4, 4, 1, 0, 0},
 };
@@ -55,8 +59,8 @@ static const struct slipring_field fields[] = {
 static const struct slipring_type type = {
         .version = SLIPRING_TYPE_VERSION,
         .payload_bytes = PAYLOAD,
-        .field_count = 8,
-        .root_count = 4,
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+        .root_count = 6,
         .name = "fuzz_msgs/msg/Pose",
         .text = "the text",
         .fields = fields,

@@ -13,6 +13,7 @@
 
 #include <slipring/subscriber.h>
 
+#include "bus/cdr.h"
 #include "bus/directory.h"
 #include "bus/header.h"
 #include "bus/type.h"
@@ -26,23 +27,33 @@
 
 #define PATCHES_MAX 16u
 #define TAKES 200
+#define COPY_BYTES_MAX (1u << 16)
 
 static const struct slipring_field fields[] = {
-        {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 4, 2},
+        {"pose", "m", SLIPRING_KIND_STRUCT, 3, 0, 16, 6, 3},
         {"flag", "", SLIPRING_KIND_BOOL, 0, 48, 1, 0, 0},
         {"pad0", "", SLIPRING_KIND_UINT8, 7, 49, 1, 0, 0},
-        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 6, 2},
+        {"names", "", SLIPRING_KIND_LIST, 0, 56, 8, 9, 2},
+        {"label", "", SLIPRING_KIND_TEXT, 2, 64, 6, 0, 0},
+        {"cells", "", SLIPRING_KIND_SEQUENCE, 0, 76, 52, 11, 2},
         {"x", "m", SLIPRING_KIND_FLOAT64, 0, 0, 8, 0, 0},
-        {"pad1", "", SLIPRING_KIND_UINT8, 8, 8, 1, 0, 0},
+        {"pad1", "", SLIPRING_KIND_GAP, 7, 8, 1, 0, 0},
+        {"pad2", "", SLIPRING_KIND_UINT8, 1, 15, 1, 0, 0},
         {"0", "", SLIPRING_KIND_LENGTH, 0, 0, 4, 4, 0},
         {"0", "abc", SLIPRING_KIND_STRING, 4, 4, 1, 0, 0},
+        {"length", "", SLIPRING_KIND_UINT32, 0, 0, 4, 0, 0},
+        {"elements", "", SLIPRING_KIND_STRUCT, 3, 4, 16, 13, 2},
+        {"id", "", SLIPRING_KIND_UINT16, 0, 0, 2, 0, 0},
+        {"values", "", SLIPRING_KIND_SEQUENCE, 0, 4, 12, 15, 2},
+        {"length", "", SLIPRING_KIND_UINT32, 0, 0, 4, 0, 0},
+        {"elements", "", SLIPRING_KIND_FLOAT32, 2, 4, 4, 0, 0},
 };
 
 static const struct slipring_type type = {
         .version = SLIPRING_TYPE_VERSION,
-        .payload_bytes = 64,
-        .field_count = 8,
-        .root_count = 4,
+        .payload_bytes = 128,
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+        .root_count = 6,
         .name = "fuzz_msgs/msg/Pose",
         .text = "the text",
         .fields = fields,
@@ -75,6 +86,48 @@ static void patch(uint8_t *memory, size_t limit, const uint8_t **data, size_t *b
 
 /* What a publisher would read has to be readable. */
 static volatile uint8_t sum;
+
+/* What leaves the bus has to fit where it was said to, and to come back as it was. Of what comes
+ * in, anything may be refused, or fits. */
+static void check_copy(const struct slipring_type *taken, const uint8_t *data, size_t bytes) {
+        struct slipring_error error;
+        struct cdr *cdr = NULL;
+        uint8_t *payload, *room, *once, *twice;
+        const void *back = NULL;
+        uint32_t once_bytes;
+
+        if (cdr_compile(&cdr, taken, &error) < 0 || taken->payload_bytes > COPY_BYTES_MAX) {
+                cdr_free(cdr);
+                return;
+        }
+        payload = malloc(taken->payload_bytes);
+        room = malloc(taken->payload_bytes);
+        once = malloc(cdr_most_bytes(cdr));
+        twice = malloc(cdr_most_bytes(cdr));
+        CHECK(payload && room && once && twice);
+        for (uint32_t i = 0; i < taken->payload_bytes; i++) {
+                payload[i] = bytes ? data[i % bytes] : 0xff;
+        }
+        once_bytes = cdr_write(cdr, payload, once);
+        CHECK(once_bytes <= cdr_most_bytes(cdr));
+        if (cdr_read(cdr, once, once_bytes, room, &back, &error) == 0) {
+                CHECK(cdr_write(cdr, back, twice) == once_bytes);
+                CHECK(memcmp(once, twice, once_bytes) == 0);
+        } else {
+                /* Nothing but booleans can be wrong with it. */
+                CHECK(strstr(error.text, "is a bool") != NULL);
+        }
+        for (uint32_t i = 0; i < bytes && i < once_bytes; i++) {
+                once[once_bytes - 1 - i] ^= data[i];
+        }
+        (void) cdr_read(cdr, once, once_bytes, room, &back, &error);
+        (void) cdr_read(cdr, once, once_bytes / 2, room, &back, &error);
+        free(payload);
+        free(room);
+        free(once);
+        free(twice);
+        cdr_free(cdr);
+}
 
 static void check_type(const struct slipring_type *taken) {
         struct slipring_error error;
@@ -154,6 +207,7 @@ static void fuzz_data(const uint8_t *data, size_t bytes, uint32_t pins) {
         patch((uint8_t *) memory, built_bytes, &data, &bytes);
         if (header_read(&header, memory, segment_bytes, LAYOUT_KIND_DATA, "fuzz", NULL) == 0) {
                 check_type(&header.type);
+                check_copy(&header.type, data, bytes);
                 (void) strlen(header.topic_name);
                 ring = header_ring(&header, memory);
                 patch((uint8_t *) ring.words, segment_bytes - header.copy->words_offset, &data,

@@ -42,10 +42,11 @@ static void check_type(const struct slipring_type *type) {
         for (uint32_t i = 0; i < type->field_count; i++) {
                 const struct slipring_field *field = &type->fields[i];
 
-                CHECK(field->kind >= SLIPRING_KIND_BOOL && field->kind <= SLIPRING_KIND_LIST);
+                CHECK(field->kind >= SLIPRING_KIND_BOOL && field->kind <= SLIPRING_KIND_GAP);
                 CHECK(field->kind != SLIPRING_KIND_STRING ||
                       field->count == strlen(field->unit) + 1);
-                if (field->kind == SLIPRING_KIND_STRUCT || field->kind == SLIPRING_KIND_LIST) {
+                if (field->kind == SLIPRING_KIND_STRUCT || field->kind == SLIPRING_KIND_LIST ||
+                    field->kind == SLIPRING_KIND_SEQUENCE) {
                         CHECK(field->first_child == next);
                         next += field->child_count;
                         CHECK(next <= type->field_count);

@@ -74,6 +74,63 @@ static void test_once_draws_what_is_there(void **state) {
         bus_stop(&bus);
 }
 
+/* A sequence of up to three. */
+struct few {
+        uint32_t length;
+        float elements[3];
+};
+
+static const struct slipring_field few_fields[] = {
+        {"few", "", SLIPRING_KIND_SEQUENCE, 0, 0, sizeof(struct few), 1, 2},
+        {"length", "", SLIPRING_KIND_UINT32, 0, 0, 4, 0, 0},
+        {"elements", "V", SLIPRING_KIND_FLOAT32, 3, 4, 4, 0, 0},
+};
+
+static const struct slipring_type few_type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = sizeof(struct few),
+        .field_count = 3,
+        .root_count = 1,
+        .identity = {9},
+        .name = "test_msgs/msg/Few",
+        .text = "float32[<=3] few\n",
+        .fields = few_fields,
+};
+
+/* What lies behind the end of a sequence is nothing to plot. */
+static void test_missing_elements_are_gaps(void **state) {
+        static const struct few few[] = {
+                {2, {1, 20, 777}}, {1, {1, 999, 777}}, {3, {1, 30, 555}}, {0, {999, 999, 999}}};
+        struct topic_spec spec = topic_of("few", 8);
+        struct slipring_publisher *publisher = NULL;
+        struct command command;
+
+        spec.type = &few_type;
+        bus_start(&bus, &spec, 1);
+        assert_int_equal(slipring_publisher_open(&publisher, "few", NULL, NULL), 0);
+        for (size_t i = 0; i < 4; i++) {
+                assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
+                                 0);
+        }
+        slipring_publisher_close(publisher);
+        command_run(&command, "plot", "few.few[1]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_code(&command, 0);
+        command_expect_out_has(&command, "\n        30 ");
+        command_expect_out_has(&command, "\n        20 ");
+        command_expect_out_lacks(&command, "999");
+        command_free(&command);
+        command_run(&command, "plot", "few.few[2]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_out_lacks(&command, "777");
+        command_expect_out_lacks(&command, "999");
+        command_expect_out_has(&command, "555");
+        command_free(&command);
+        command_run(&command, "plot", "few.few", "--once");
+        command_expect_code(&command, 2);
+        command_expect_err_has(&command, "'few.few' is an array");
+        command_free(&command);
+        bus_stop(&bus);
+}
+
 static void test_braille_where_there_is_utf8(void **state) {
         struct command command;
 
@@ -231,6 +288,7 @@ static void test_fills_a_terminal_and_gives_it_back(void **state) {
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_once_draws_what_is_there),
+                cmocka_unit_test(test_missing_elements_are_gaps),
                 cmocka_unit_test(test_braille_where_there_is_utf8),
                 cmocka_unit_test(test_plots_go_on),
                 cmocka_unit_test(test_topic_that_is_gone),

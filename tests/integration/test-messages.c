@@ -174,6 +174,41 @@ static void test_arrays_of_messages(void **state) {
         messages_grid_subscriber_close(&grid);
 }
 
+/* Strings and sequences that change: there is room for what may come. */
+static void test_bounded_reach_a_generated_subscriber(void **state) {
+        struct messages_status_subscriber sub;
+        struct messages_points_subscriber points_sub;
+        struct messages_Status status;
+        struct messages_Points points;
+        struct slipring_error error;
+
+        assert_int_equal(sizeof(status.name), 13);
+        assert_int_equal(messages_status_subscriber_open(&sub, NULL, &error), 0);
+        assert_int_equal(messages_points_subscriber_open(&points_sub, NULL, &error), 0);
+        pub("status",
+            "{id: 3, name: ab c, values: [1.5, 2.5], tags: [x], words: [yes, no], last: -4}");
+        pub("points", "{fields: [{name: x, offset: 4}, {name: intensity}], data: [7, 8, 9]}");
+        assert_int_equal(messages_status_take(sub, &status, NULL), 1);
+        assert_int_equal(status.id, 3);
+        assert_string_equal(status.name, "ab c");
+        assert_int_equal(status.values.length, 2);
+        assert_true(status.values.elements[0] == 1.5 && status.values.elements[1] == 2.5);
+        assert_int_equal(status.tags.length, 1);
+        assert_string_equal(status.tags.elements[0], "x");
+        assert_string_equal(status.words[1], "no");
+        assert_int_equal(status.times.length, 0);
+        assert_int_equal(status.last, -4);
+        assert_int_equal(messages_points_take(points_sub, &points, NULL), 1);
+        assert_string_equal(points.header.frame_id, "lidar");
+        assert_int_equal(points.fields.length, 2);
+        assert_int_equal(points.fields.elements[0].offset, 4);
+        assert_string_equal(points.fields.elements[1].name, "intensity");
+        assert_int_equal(points.data.length, 3);
+        assert_int_equal(points.data.elements[2], 9);
+        messages_status_subscriber_close(&sub);
+        messages_points_subscriber_close(&points_sub);
+}
+
 /*
  * From programs to the command
  */
@@ -226,6 +261,36 @@ static void test_generated_publisher_reaches_echo(void **state) {
                              "\"frame_id\": \"us\"}, \"radiation_type\": 1, "
                              "\"field_of_view\": 0.0, \"min_range\": 0.0, \"max_range\": 0.0, "
                              "\"range\": 0.25, \"variance\": 0.0}");
+}
+
+static int publish_bounded(void *argument) {
+        struct messages_status_publisher pub;
+        struct messages_Status status;
+        struct slipring_error error;
+
+        assert_int_equal(messages_status_publisher_open(&pub, NULL, &error), 0);
+        /* Nobody is to see what is behind the ends, and what is too long ends at the bound. */
+        memset(&status, 'z', sizeof(status));
+        status.values.length = 1;
+        status.values.elements[0] = -0.5;
+        status.tags.length = UINT32_MAX;
+        strcpy(status.tags.elements[1], "in");
+        status.times.length = 0;
+        strcpy(status.words[0], "a\"b");
+        strcpy(status.words[1], "\xc3\xa9");
+        status.id = 1;
+        status.last = 2;
+        assert_int_equal(messages_status_publish(pub, &status), 0);
+        messages_status_publisher_close(&pub);
+        return 0;
+}
+
+static void test_bounded_reach_echo(void **state) {
+        assert_int_equal(process_wait(process_start(publish_bounded, NULL)), 0);
+        expect_echo("status", "{\"id\": 1, \"name\": \"zzzzzzzzzzzz\", \"values\": [-0.5], "
+                              "\"tags\": [\"zzzzzz\", \"in\", \"zzzzzz\"], "
+                              "\"words\": [\"a\\\"b\", \"\xc3\xa9\"], \"times\": [], "
+                              "\"last\": 2}");
 }
 
 static int publish_fix(void *argument) {
@@ -300,6 +365,7 @@ static void expect_back(const char *topic, const char *message, const char *part
 static void test_what_echo_prints_pub_takes(void **state) {
         expect_back("imu/front", "{orientation: {x: 0.1}}", "\"frame_id\": \"imu_link\"");
         expect_back("scan", "{ranges: [1, 2, 3]}", "\"ranges\": [1.0, 2.0, 3.0, 0.0, ");
+        expect_back("scan", "{intensities: []}", "0.0], \"intensities\": []}");
         expect_back("joints", "{effort: [7]}", "\"name\": [\"hip\", \"knee\"]");
         expect_back("cloud", "{fields: [{offset: 8}]}", "{\"name\": \"x\", \"offset\": 8");
         expect_back("grid", "{poses: [{}, {pose: {position: {y: 2}}}]}", "\"y\": 2.0");
@@ -309,6 +375,12 @@ static void test_what_echo_prints_pub_takes(void **state) {
                     "\"cell_voltage\": [3.5, 3.75, 0.0]");
         expect_back("battery", "{}", "\"location\": \"\\\"\", \"serial_number\": \"\\\\7\"");
         expect_back("nothing", "{}", "{}");
+        expect_back("gripper", "{name: [left], effort: [2]}",
+                    "\"name\": [\"left\"], \"position\": [], \"velocity\": [], "
+                    "\"effort\": [2.0]");
+        expect_back("plan", "{poses: [{}, {pose: {position: {y: 2}}}]}",
+                    "\"frame_id\": \"odom\"}, \"pose\": {\"position\": {\"x\": 0.0, \"y\": 2.0");
+        expect_back("status", "{name: \"\\\"\", times: [{sec: 1}]}", "\"name\": \"\\\"\"");
 }
 
 static void expect_refusal(const char *topic, const char *message, const char *why) {
@@ -320,12 +392,28 @@ static void expect_refusal(const char *topic, const char *message, const char *w
         command_free(&command);
 }
 
+static void test_bounds_are_told(void **state) {
+        expect_refusal("status", "{name: 0123456789012}",
+                       "field 'name': '0123456789012' has 13 bytes, the field 12");
+        expect_refusal("status", "{values: [1, 2, 3, 4, 5, 6]}",
+                       "field 'values': more than its 5 elements");
+        expect_refusal("status", "{tags: [seven77]}", "field 'tags[0]': 'seven77' has 7 bytes");
+        expect_refusal("status", "{values: 1}",
+                       "field 'values': expected a list of up to 5 elements");
+        expect_refusal("status", "{name: [a]}", "field 'name': expected a text of up to 12 bytes");
+        expect_refusal("status", "{times: [{nanosec: 1000000000}]}", "field 'times[0]': nanosec");
+        expect_refusal("gripper", "{name: [a, b, c, d, e]}", "field 'name': more than its 4");
+}
+
 static void test_constants_are_not_anybodys_to_change(void **state) {
         expect_refusal("imu/front", "{header: {frame_id: other}}",
                        "field 'header.frame_id': always 'imu_link' on this topic");
         expect_refusal("joints", "{name: [hip, hip]}", "always 'knee' on this topic");
         expect_refusal("joints", "{position: [1, 2, 3]}", "field 'position': more than its 2");
-        expect_refusal("scan", "{intensities: [1]}", "has no field 'intensities'");
+        expect_refusal("scan", "{intensities: [1]}",
+                       "field 'intensities': more than its 0 elements");
+        expect_refusal("scan", "{intensities: 1}",
+                       "field 'intensities': expected a list of up to 0 elements");
 }
 
 /* The hash that ROS 2 publishes; it comes out of the type's text, which the topic's header has. */
@@ -390,6 +478,10 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_lengths_stand_before_sequences, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_arrays_of_messages, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_bounded_reach_a_generated_subscriber, setup,
+                                                teardown),
+                cmocka_unit_test_setup_teardown(test_bounded_reach_echo, setup, teardown),
+                cmocka_unit_test_setup_teardown(test_bounds_are_told, setup, teardown),
                 cmocka_unit_test_setup_teardown(test_generated_publisher_reaches_echo, setup,
                                                 teardown),
                 cmocka_unit_test_setup_teardown(test_message_that_ends_before_its_struct, setup,

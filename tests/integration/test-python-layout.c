@@ -32,30 +32,37 @@ struct odometry {
         uint8_t pad0[2];
         uint32_t frame_length;
         char frame[4];
-        uint8_t pad2[4];
+        struct {
+                uint32_t length;
+                uint16_t elements[2];
+        } few;
+        char label[4];
 };
 
 static const struct slipring_field fields[] = {
         {"stamp", "", SLIPRING_KIND_TIME, 0, 0, 8, 0, 0},
         {"position", "m", SLIPRING_KIND_FLOAT64, 2, 8, 8, 0, 0},
-        {"wheels", "", SLIPRING_KIND_STRUCT, 2, 24, 8, 10, 3},
+        {"wheels", "", SLIPRING_KIND_STRUCT, 2, 24, 8, 11, 3},
         {"ticks", "", SLIPRING_KIND_INT64, 0, 40, 8, 0, 0},
         {"moving", "", SLIPRING_KIND_BOOL, 0, 48, 1, 0, 0},
         {"gear", "", SLIPRING_KIND_INT8, 0, 49, 1, 0, 0},
         {"pad0", "", SLIPRING_KIND_UINT8, 2, 50, 1, 0, 0},
         {"frame", "", SLIPRING_KIND_LENGTH, 0, 52, 4, 4, 0},
         {"frame", "map", SLIPRING_KIND_STRING, 4, 56, 1, 0, 0},
-        {"pad2", "", SLIPRING_KIND_UINT8, 4, 60, 1, 0, 0},
+        {"few", "", SLIPRING_KIND_SEQUENCE, 0, 60, 8, 14, 2},
+        {"label", "", SLIPRING_KIND_TEXT, 0, 68, 4, 0, 0},
         {"speed", "m/s", SLIPRING_KIND_FLOAT32, 0, 0, 4, 0, 0},
         {"steps", "", SLIPRING_KIND_INT16, 0, 4, 2, 0, 0},
         {"pad1", "", SLIPRING_KIND_UINT8, 2, 6, 1, 0, 0},
+        {"length", "", SLIPRING_KIND_UINT32, 0, 0, 4, 0, 0},
+        {"elements", "", SLIPRING_KIND_UINT16, 2, 4, 2, 0, 0},
 };
 
 static const struct slipring_type odometry_type = {
         .version = SLIPRING_TYPE_VERSION,
         .payload_bytes = sizeof(struct odometry),
-        .field_count = 13,
-        .root_count = 10,
+        .field_count = sizeof(fields) / sizeof(fields[0]),
+        .root_count = 11,
         .identity = {3},
         .name = "test_msgs/msg/Odometry",
         .text = "builtin_interfaces/Time stamp\n",
@@ -72,6 +79,8 @@ static struct odometry odometry_make(int number) {
                 .ticks = INT64_C(-5000000000) * number,
                 .moving = 1,
                 .gear = -2,
+                .few = {1, {7, 0}},
+                .label = "ok",
         };
 }
 
@@ -88,7 +97,7 @@ static void expect_line(FILE *out, int number, int missed) {
                              " source %d ns, missed %d: stamp=%d 5, position=%g -1 m, "
                              "wheels[0].speed=0.25 m/s, wheels[0].steps=%d, wheels[1].speed=-8 "
                              "m/s, wheels[1].steps=300, ticks=%lld, moving=1, gear=-2, "
-                             "frame=map\n",
+                             "frame=map, few.length=1, few.elements=7 0, label=ok\n",
                              1000 + number, missed, number, 0.5 * number, -number,
                              -5000000000LL * number) < (int) sizeof(after));
         assert_string_equal(line + at, after);

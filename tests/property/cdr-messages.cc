@@ -5,7 +5,8 @@
  * The payload is made from the generated field table alone: random numbers, and the lengths and
  * texts that never change. The encoder is told from elsewhere what the message is made of (see
  * make-messages) and takes its numbers from the payload, one after the other. What it makes has to
- * be the payload.
+ * be the payload; of messages whose strings and sequences change, what the copy makes of it,
+ * whatever stands behind their ends, and the copy has to bring it back.
  *
  * usage: cdr-messages SEED DIRECTORY
  */
@@ -19,6 +20,10 @@
 
 #include <fastcdr/Cdr.h>
 #include <fastcdr/FastBuffer.h>
+
+extern "C" {
+#include "bus/cdr.h"
+}
 
 #include "random.h"
 
@@ -34,12 +39,48 @@ static void noise(char *memory, size_t bytes) {
         }
 }
 
-static unsigned messages, texts, lists, pads;
+static unsigned messages, texts, lists, pads, strings, sequences;
 
-/* A message on the bus, and where its numbers are: "numbers" has each byte of them in order. */
+/* A message on the bus, and where its numbers are: "numbers" has each byte of them in order. What
+ * changes in it is given by the steps: of each string and each sequence the next one. */
 struct Payload {
         std::vector<char> bytes, numbers;
+        std::vector<std::string> strings;
+        std::vector<uint32_t> counts;
+        size_t strings_used, counts_used;
 };
+
+static void
+fill(const slipring_type &type, const slipring_field &field, size_t base, Payload &payload);
+
+/* Noise behind what counts, which is not to be seen. */
+static void fill_string(char *here, size_t bytes, Payload &payload) {
+        const std::string text = payload.strings.at(payload.strings_used++);
+
+        noise(here, bytes);
+        std::memcpy(here, text.c_str(), text.size() + 1);
+        strings++;
+}
+
+static void
+fill_sequence(const slipring_type &type, const slipring_field &field, size_t at, Payload &payload) {
+        const slipring_field *second = &type.fields[field.first_child + 1];
+        slipring_field element = second[second->kind == SLIPRING_KIND_GAP];
+        uint32_t count = payload.counts.at(payload.counts_used++), bound = element.count;
+        char *here = payload.bytes.data() + at;
+
+        noise(here + element.offset_bytes, bound * element.element_bytes);
+        element.count = 0;
+        for (uint32_t i = 0; i < count; i++) {
+                std::memset(here + element.offset_bytes, 0, element.element_bytes);
+                fill(type, element, at, payload);
+                element.offset_bytes += element.element_bytes;
+        }
+        /* A number above the bound is the bound. */
+        count += count == bound ? state >> 62 : 0;
+        std::memcpy(here, &count, sizeof(count));
+        sequences++;
+}
 
 static void
 fill(const slipring_type &type, const slipring_field &field, size_t base, Payload &payload) {
@@ -53,6 +94,14 @@ fill(const slipring_type &type, const slipring_field &field, size_t base, Payloa
         case SLIPRING_KIND_STRING:
                 std::memcpy(here, field.unit, field.count);
                 texts++;
+                return;
+        case SLIPRING_KIND_TEXT:
+                for (size_t i = 0; i < count; i++) {
+                        fill_string(here + i * field.element_bytes, field.element_bytes, payload);
+                }
+                return;
+        case SLIPRING_KIND_SEQUENCE:
+                fill_sequence(type, field, at, payload);
                 return;
         case SLIPRING_KIND_STRUCT:
         case SLIPRING_KIND_LIST:
@@ -103,9 +152,9 @@ static void put_step(Cdr &cdr, Numbers &numbers, const std::string &line) {
                           rest = line.substr(word.size() + 1);
         const unsigned long count = std::strtoul(rest.c_str(), nullptr, 10);
 
-        if (word == "text") {
+        if (word == "text" || word == "string") {
                 cdr << rest;
-        } else if (word == "length") {
+        } else if (word == "length" || word == "count") {
                 cdr << static_cast<uint32_t>(count);
         } else if (word == "nothing") {
                 cdr << static_cast<uint8_t>(0);
@@ -137,32 +186,83 @@ static void put_step(Cdr &cdr, Numbers &numbers, const std::string &line) {
         }
 }
 
+static bool is_flat(const slipring_type &type) {
+        for (uint32_t i = 0; i < type.field_count; i++) {
+                if (type.fields[i].kind >= SLIPRING_KIND_TEXT) {
+                        return false;
+                }
+        }
+        return true;
+}
+
+/* What slipring makes of the payload, and of that again by way of a payload. */
+static bool copy(const slipring_type &type,
+                 const std::vector<char> &payload,
+                 std::vector<char> &once,
+                 std::vector<char> &twice) {
+        std::vector<char> room(type.payload_bytes);
+        slipring_error error = slipring_error();
+        struct cdr *cdr = nullptr;
+        const void *back = nullptr;
+        bool whole = cdr_compile(&cdr, &type, &error) == 0;
+
+        if (whole) {
+                /* Not a byte more than was said. */
+                once.resize(cdr_most_bytes(cdr));
+                twice.resize(cdr_most_bytes(cdr));
+                once.resize(cdr_write(cdr, payload.data(), once.data()));
+                whole = cdr_read(cdr, once.data(), once.size(), room.data(), &back, &error) == 0;
+        }
+        if (whole) {
+                twice.resize(cdr_write(cdr, back, twice.data()));
+        }
+        if (*error.text) {
+                std::printf("%s\n", error.text);
+        }
+        cdr_free(cdr);
+        return whole;
+}
+
 static bool check(const std::string &path, const slipring_type &type) {
-        std::vector<char> room(2 * type.payload_bytes + 4096);
+        std::vector<char> room(4 * type.payload_bytes + 4096), once, twice;
         FastBuffer buffer(room.data(), room.size());
         Cdr cdr(buffer, Cdr::LITTLE_ENDIANNESS, Cdr::DDS_CDR);
-        Payload payload;
-        std::ifstream steps(path);
+        std::vector<std::string> steps;
+        std::ifstream file(path);
         std::string line;
+        Payload payload = Payload();
 
+        while (std::getline(file, line)) {
+                steps.push_back(line);
+                if (!line.compare(0, 7, "string ")) {
+                        payload.strings.push_back(line.substr(7));
+                } else if (!line.compare(0, 6, "count ")) {
+                        payload.counts.push_back(std::stoul(line.substr(6)));
+                }
+        }
         payload.bytes.resize(type.payload_bytes);
         for (uint32_t i = 0; i < type.root_count; i++) {
                 fill(type, type.fields[i], 0, payload);
         }
         Numbers numbers = {payload.numbers, 0};
         cdr.serialize_encapsulation();
-        while (std::getline(steps, line)) {
-                put_step(cdr, numbers, line);
+        for (const std::string &step : steps) {
+                put_step(cdr, numbers, step);
         }
+        room.resize(cdr.getSerializedDataLength());
         messages++;
-        if (numbers.taken == payload.numbers.size() &&
-            cdr.getSerializedDataLength() == 4 + type.payload_bytes &&
-            !std::memcmp(room.data() + 4, payload.bytes.data(), type.payload_bytes)) {
+        if (numbers.taken == payload.numbers.size() && copy(type, payload.bytes, once, twice) &&
+            once == room && twice == room &&
+            (!is_flat(type) ||
+             (room.size() == 4 + type.payload_bytes &&
+              !std::memcmp(room.data() + 4, payload.bytes.data(), type.payload_bytes)))) {
                 return true;
         }
-        std::printf("%s: %zu bytes of CDR differ from %u on the bus; %zu bytes of numbers of %zu\n",
-                    path.c_str(), cdr.getSerializedDataLength() - 4, type.payload_bytes,
-                    numbers.taken, payload.numbers.size());
+        std::printf(
+                "%s: %zu bytes of CDR differ from %zu (again %zu) of %u on the bus; %zu bytes of "
+                "numbers of %zu\n",
+                path.c_str(), room.size(), once.size(), twice.size(), type.payload_bytes,
+                numbers.taken, payload.numbers.size());
         return false;
 }
 
@@ -173,6 +273,6 @@ int main(int argc, char **argv) {
         state = argc == 3 ? std::strtoull(argv[1], nullptr, 10) : 0;
 #define TOPIC(name) equal = check(directory + "/" #name, random_##name##_type) && equal;
 #include "topics.h"
-        std::printf("%u %u %u %u\n", messages, texts, lists, pads);
+        std::printf("%u %u %u %u %u %u\n", messages, texts, lists, pads, strings, sequences);
         return !equal;
 }

@@ -50,7 +50,8 @@ static void check_tree(const struct slipring_type *type) {
                         assert_int_equal(field->child_count, 0);
                         continue;
                 }
-                if (field->kind != SLIPRING_KIND_STRUCT && field->kind != SLIPRING_KIND_LIST) {
+                if (field->kind != SLIPRING_KIND_STRUCT && field->kind != SLIPRING_KIND_LIST &&
+                    field->kind != SLIPRING_KIND_SEQUENCE) {
                         assert_int_equal(field->first_child, 0);
                         assert_int_equal(field->child_count, 0);
                         continue;
@@ -337,6 +338,48 @@ static void test_sequences_are_arrays_or_lists(void **state) {
         schema_free(schema);
 }
 
+/* Laid out as C does it, whatever CDR says; the generated headers assert the same. */
+static void test_bounded_fields_have_room(void **state) {
+        struct schema *schema;
+        const struct slipring_field *fields;
+
+        schema =
+                load("types:\n"
+                     "  Flat: {x: float32, y: float64}\n"
+                     "topics:\n"
+                     "  own: {fields: {id: uint8, name: \"string<=7[2]\", few: \"Flat[<=3]\", "
+                     "flags: \"uint8[<=5]\"}}\n"
+                     "  flat: {type: Flat}\n"
+                     "  points: {type: sensor_msgs/msg/PointCloud2, const: {header.frame_id: abc}, "
+                     "lengths: {data: 0}, bounds: {fields: 2, fields.name: 4}}\n");
+        fields = schema->topics[0].type->fields;
+        check_tree(schema->topics[0].type);
+        check_field(&fields[1], "name", SLIPRING_KIND_TEXT, 2, 1, 8);
+        check_field(&fields[2], "pad0", SLIPRING_KIND_GAP, 7, 17, 1);
+        check_field(&fields[3], "few", SLIPRING_KIND_SEQUENCE, 0, 24, 8 + 3 * 16);
+        check_field(&fields[4], "flags", SLIPRING_KIND_SEQUENCE, 0, 80, 12);
+        check_field(&fields[5], "pad1", SLIPRING_KIND_GAP, 4, 92, 1);
+        assert_int_equal(schema->topics[0].type->payload_bytes, 96);
+        fields += fields[3].first_child;
+        check_field(&fields[0], "length", SLIPRING_KIND_UINT32, 0, 0, 4);
+        check_field(&fields[1], "pad0", SLIPRING_KIND_GAP, 4, 4, 1);
+        check_field(&fields[2], "elements", SLIPRING_KIND_STRUCT, 3, 8, 16);
+        check_field(&fields[4], "elements", SLIPRING_KIND_UINT8, 5, 4, 1);
+        check_field(&fields[5], "pad0", SLIPRING_KIND_GAP, 3, 9, 1);
+
+        /* A type without is what it was, and where it is used inside, too. */
+        check_field(&fields[7], "pad0", SLIPRING_KIND_UINT8, 4, 4, 1);
+        check_field(&schema->topics[1].type->fields[1], "pad0", SLIPRING_KIND_UINT8, 4, 4, 1);
+
+        /* header 8 + 4 + 4, height, width, then the fields: 4 + 2 * (5 + 3 + 4 + 1 + 3 + 4). */
+        fields = schema->topics[2].type->fields;
+        check_tree(schema->topics[2].type);
+        check_field(&fields[3], "fields", SLIPRING_KIND_SEQUENCE, 0, 24, 44);
+        check_field(&fields[4], "is_bigendian", SLIPRING_KIND_BOOL, 0, 68, 1);
+        check_field(&fields[5], "pad2", SLIPRING_KIND_GAP, 3, 69, 1);
+        schema_free(schema);
+}
+
 /* What never changes is part of what a type is. */
 static void test_constants_are_part_of_the_identity(void **state) {
         static const char head[] = "type: sensor_msgs/msg/LaserScan, const: {header.frame_id: ";
@@ -366,6 +409,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_messages_of_ros_are_laid_out_as_cdr),
                 cmocka_unit_test(test_sequences_are_arrays_or_lists),
+                cmocka_unit_test(test_bounded_fields_have_room),
                 cmocka_unit_test(test_constants_are_part_of_the_identity),
                 cmocka_unit_test(test_gaps_become_fields),
                 cmocka_unit_test(test_time_is_aligned_to_four),
