@@ -72,6 +72,7 @@ struct plan {
         struct held *held;
         size_t held_count;
         size_t message_bytes;
+        uint32_t field_count; /* of its type, nested ones each time that they are come to */
         char problem[512];
 };
 
@@ -288,6 +289,25 @@ static const char *builtin(const struct msg_field *field) {
                 return "time";
         }
         return strcmp(field->nested_name, "builtin_interfaces/msg/Duration") ? NULL : "duration";
+}
+
+/* A small text may have types that nest each other some times, and so on: more fields than anybody
+ * can look at. False: there are more than a type may have. */
+static bool fields_fit(struct plan *plan, const struct msg *msg, unsigned depth) {
+        for (size_t i = 0; depth <= SLIPRING_NESTING_MAX && i < msg->field_count; i++) {
+                const struct decode_type *nested = NULL;
+
+                if (++plan->field_count > SLIPRING_FIELDS_MAX) {
+                        return impossible(plan, "its type has too many fields");
+                }
+                if (msg->fields[i].kind == SLIPRING_KIND_STRUCT) {
+                        nested = decode_type_find(&plan->decode, msg->fields[i].nested_name);
+                }
+                if (nested && !fields_fit(plan, nested->msg, depth + 1)) {
+                        return false;
+                }
+        }
+        return true;
 }
 
 /* May the schema have this as an own type? */
@@ -596,6 +616,10 @@ static bool put_topic(struct plan *plan, const char *name) {
         }
         if (decode_types(&plan->decode, schema) < 0) {
                 return impossible(plan, "its type %s cannot be read", schema->name);
+        }
+        plan->field_count = 0;
+        if (!fields_fit(plan, plan->decode.types[0].msg, 1)) {
+                return false;
         }
         plan->own = is_own(plan, plan->decode.types[0].msg, 1);
         if (!look_at_message(plan)) {
