@@ -247,6 +247,10 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
                 code = CLI_FAILURE;
         } else {
                 code = choose(cli, options, reader, bus);
+                if (code == CLI_FAILURE && mcap_reader_summary(reader)->damage.code) {
+                        /* What is missing may be behind it. */
+                        cli_error(cli, "%s", mcap_reader_summary(reader)->damage.text);
+                }
                 mcap_reader_close(reader);
         }
         close(fd);
