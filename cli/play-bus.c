@@ -235,7 +235,8 @@ static int choose(const struct cli *cli,
 int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
         struct mcap_error error = {0};
         struct mcap_reader *reader;
-        int fd = open(options->path, O_RDONLY | O_CLOEXEC), code;
+        /* A FIFO is refused, and not waited for. */
+        int fd = open(options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), code;
 
         *bus = (struct play_bus){.manager = 0};
         if (fd < 0) {
