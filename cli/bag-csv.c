@@ -14,7 +14,8 @@
 
 struct csv {
         struct bag *bag;
-        const struct mcap_channel *channel;
+        const struct mcap_catalogue *catalogue;
+        const struct mcap_channel *channel; /* the first of the topic */
         struct decode decode;
         bool names; /* print names of columns and not values */
         size_t columns;
@@ -126,10 +127,26 @@ static bool line(struct csv *csv, const struct mcap_message *read, bool names) {
  * All of them
  */
 
-static bool same_topic(const struct mcap_channel *channel, void *context) {
-        const struct csv *csv = context;
+static const char *bare(const char *topic) {
+        return topic + (*topic == '/');
+}
 
-        return channel == csv->channel;
+/* Of the same topic and type as the one that is printed: a file has a channel for each publisher,
+ * if its recorder knew them. */
+static bool alike(const struct mcap_channel *channel, void *context) {
+        const struct csv *csv = context;
+        const struct mcap_schema *ours, *theirs;
+
+        if (channel == csv->channel) {
+                return true;
+        }
+        ours = mcap_schema_find(csv->catalogue, csv->channel->schema_id);
+        theirs = mcap_schema_find(csv->catalogue, channel->schema_id);
+        return !strcmp(bare(channel->topic), bare(csv->channel->topic)) &&
+               !strcmp(channel->encoding, csv->channel->encoding) && ours && theirs &&
+               !strcmp(ours->name, theirs->name) && !strcmp(ours->encoding, theirs->encoding) &&
+               ours->data_bytes == theirs->data_bytes &&
+               memcmp(ours->data, theirs->data, ours->data_bytes) == 0;
 }
 
 static int bad_message(const struct csv *csv, const struct mcap_message *read) {
@@ -145,7 +162,7 @@ static int print_all(struct csv *csv, struct mcap_reader *reader) {
         bool first = true;
         int r;
 
-        if (mcap_reader_select(reader, same_topic, csv, 0, UINT64_MAX) < 0) {
+        if (mcap_reader_select(reader, alike, csv, 0, UINT64_MAX) < 0) {
                 cli_error(csv->bag->cli, "out of memory");
                 return CLI_FAILURE;
         }
@@ -174,44 +191,46 @@ static int print_all(struct csv *csv, struct mcap_reader *reader) {
         return r < 0 ? CLI_FAILURE : CLI_OK;
 }
 
-/* The only channel of that name that has messages; or NULL with a message printed. */
-static const struct mcap_channel *choose(const struct bag *bag,
-                                         const struct mcap_summary *summary) {
-        const char *topic = bag->topic + (*bag->topic == '/');
-        const struct mcap_channel *found = NULL;
+/* The first channel of that name that has messages. False, with a message printed: there is none.
+ */
+static bool choose(struct csv *csv) {
+        const char *topic = bare(csv->bag->topic);
 
-        for (size_t i = 0; i < summary->catalogue.channel_count; i++) {
-                const struct mcap_channel *channel = &summary->catalogue.channels[i];
+        for (size_t i = 0; i < csv->catalogue->channel_count; i++) {
+                const struct mcap_channel *channel = &csv->catalogue->channels[i];
 
-                if (strcmp(channel->topic + (*channel->topic == '/'), topic) != 0) {
+                if (strcmp(bare(channel->topic), topic) != 0) {
                         continue;
                 }
-                if (found && found->message_count > 0 && channel->message_count > 0) {
-                        cli_error(bag->cli,
+                if (csv->channel && csv->channel->message_count > 0 && channel->message_count > 0 &&
+                    !alike(channel, csv)) {
+                        cli_error(csv->bag->cli,
                                   "topic '%s' has several types in '%s': it was replaced while it "
                                   "was recorded; its first one is printed",
-                                  topic, bag->path);
+                                  topic, csv->bag->path);
                         break;
                 }
-                found = !found || channel->message_count > 0 ? channel : found;
+                if (!csv->channel ||
+                    (csv->channel->message_count == 0 && channel->message_count > 0)) {
+                        csv->channel = channel;
+                }
         }
-        if (!found) {
-                cli_error(bag->cli, "'%s' has no topic '%s'; slipring bag info lists them",
-                          bag->path, topic);
+        if (!csv->channel) {
+                cli_error(csv->bag->cli, "'%s' has no topic '%s'; slipring bag info lists them",
+                          csv->bag->path, topic);
         }
-        return found;
+        return csv->channel;
 }
 
 static int print_channel(struct csv *csv, struct mcap_reader *reader) {
-        const struct mcap_summary *summary = mcap_reader_summary(reader);
         const struct mcap_schema *schema;
         int r;
 
-        csv->channel = choose(csv->bag, summary);
-        if (!csv->channel) {
+        csv->catalogue = &mcap_reader_summary(reader)->catalogue;
+        if (!choose(csv)) {
                 return CLI_FAILURE;
         }
-        schema = mcap_schema_find(&summary->catalogue, csv->channel->schema_id);
+        schema = mcap_schema_find(csv->catalogue, csv->channel->schema_id);
         if (!decode_described(csv->channel, schema)) {
                 cli_error(csv->bag->cli, "topic '%s' of '%s' is not CDR that ros2msg describes",
                           csv->channel->topic, csv->bag->path);

@@ -28,7 +28,8 @@ static bool ends_in(const char *text, const char *ending) {
 }
 
 static bool bag_open(struct bag *bag) {
-        bag->fd = open(bag->path, O_RDONLY | O_CLOEXEC);
+        /* A FIFO without a writer is refused like others, and not waited for. */
+        bag->fd = open(bag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (bag->fd < 0) {
                 cli_error(bag->cli, "cannot open '%s': %s", bag->path, strerror(errno));
         }
@@ -563,9 +564,9 @@ const struct cli_verb cli_bag = {
         .summary = "look into a recording, print it, or save what is whole in it",
         .help = "info prints what an MCAP file holds: its time, its topics, their types and how\n"
                 "many messages. recover writes what is whole in a damaged one into a new file,\n"
-                "with an index; the old one stays as it is, with --in-place as FILE.damaged. Any\n"
-                "MCAP file will do, not only those of slipring record. csv prints the messages of\n"
-                "a topic, a line each.\n"
+                "with an index; the old one stays as it is, with --in-place as FILE.damaged. csv\n"
+                "prints the messages of a topic, a line each. Any MCAP file will do, not only\n"
+                "those of slipring record.\n"
                 "\n"
                 "  slipring bag info drive.mcap\n"
                 "  slipring bag recover drive.mcap             into drive_recovered.mcap\n"

@@ -80,20 +80,29 @@ options_collect(struct options *options, struct cli *cli, const struct cli_optio
                                                  .flag = &options->help});
 }
 
+/* "-o, --output FILE"; how long it is. */
+static int option_text(char text[64], const struct cli_option *option) {
+        return snprintf(text, 64, "%c%c%c --%s%s%s", option->letter ? '-' : ' ',
+                        option->letter ? option->letter : ' ', option->letter ? ',' : ' ',
+                        option->name, option->argument ? " " : "",
+                        option->argument ? option->argument : "");
+}
+
 static void options_print(const struct cli *cli, const struct options *options) {
         const struct cli_verb *verb = cli->verb;
+        int width = 24;
+        char left[64];
 
         printf("usage: slipring %s [OPTION...]%s%s\n\n%s\noptions:\n", verb->name,
                *verb->arguments ? " " : "", verb->arguments, verb->help);
         for (size_t i = 0; i < options->count; i++) {
-                const struct cli_option *option = &options->list[i];
-                char left[64];
+                int length = option_text(left, &options->list[i]);
 
-                snprintf(left, sizeof(left), "%c%c%c --%s%s%s", option->letter ? '-' : ' ',
-                         option->letter ? option->letter : ' ', option->letter ? ',' : ' ',
-                         option->name, option->argument ? " " : "",
-                         option->argument ? option->argument : "");
-                printf("  %-24s %s\n", left, option->help);
+                width = length > width ? length : width;
+        }
+        for (size_t i = 0; i < options->count; i++) {
+                option_text(left, &options->list[i]);
+                printf("  %-*s %s\n", width, left, options->list[i].help);
         }
 }
 

@@ -235,7 +235,8 @@ static int choose(const struct cli *cli,
 int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
         struct mcap_error error = {0};
         struct mcap_reader *reader;
-        int fd = open(options->path, O_RDONLY | O_CLOEXEC), code;
+        /* A FIFO is refused, and not waited for. */
+        int fd = open(options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), code;
 
         *bus = (struct play_bus){.manager = 0};
         if (fd < 0) {
@@ -247,6 +248,10 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
                 code = CLI_FAILURE;
         } else {
                 code = choose(cli, options, reader, bus);
+                if (code == CLI_FAILURE && mcap_reader_summary(reader)->damage.code) {
+                        /* What is missing may be behind it. */
+                        cli_error(cli, "%s", mcap_reader_summary(reader)->damage.text);
+                }
                 mcap_reader_close(reader);
         }
         close(fd);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bus/topic.h"
 #include "bus/type.h"
 #include "cli/json.h"
 #include "cli/live.h"
@@ -304,7 +305,20 @@ static bool compression_of(const struct record *record, enum mcap_compression *r
         return false;
 }
 
+/* A directory is none, nor is a file of an ending only, which nobody would see. */
+static bool names_file(const char *output) {
+        const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
+
+        return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+               strcmp(name, SUFFIX) != 0;
+}
+
 static bool check(const struct record *record, struct record_options *options) {
+        if (record->output && !names_file(record->output)) {
+                cli_error(record->cli, "--output '%s': must end in the name of a file",
+                          record->output);
+                return false;
+        }
         if (!compression_of(record, &options->compression)) {
                 return false;
         }
@@ -346,17 +360,47 @@ static int set_name(struct record *record) {
         return asprintf(&record->name, "%.*s", (int) length, record->output);
 }
 
+/* A topic that is asked for by name has to be one that this user may read. */
+static bool may_read(const struct record *record, const struct layout_entry *entry) {
+        struct slipring_error error = {0};
+        struct topic topic;
+        int r = topic_attach(&topic, entry, false, &error);
+
+        if (r == 0) {
+                topic_detach(&topic);
+        } else if (r != -EIDRM) {
+                /* Replaced just now is no reason: its successor is found. */
+                cli_error(record->cli, "%s", error.text);
+                return false;
+        }
+        return true;
+}
+
+static void say_if_none(struct record *record, const struct view *view) {
+        for (size_t i = 0; i < view->count; i++) {
+                if (wanted(record, view->topics[i]->name)) {
+                        return;
+                }
+        }
+        cli_error(record->cli, "no topic of bus '%s' matches so far; those that come are recorded",
+                  view->bus);
+}
+
 /* The bus by its full name, so that another one that starts later is not taken for it. */
 static int find_bus(struct record *record) {
         struct view view = VIEW_NONE;
         int code = view_open(record->cli, &view);
 
         for (int i = 0; code == CLI_OK && i < record->topic_count; i++) {
-                if (!view_topic(record->cli, &view, record->topics[i])) {
+                const struct layout_entry *entry =
+                        view_topic(record->cli, &view, record->topics[i]);
+
+                if (!entry || !may_read(record, entry)) {
                         code = CLI_FAILURE;
                 }
         }
         if (code == CLI_OK) {
+                say_if_none(record, &view);
                 snprintf(record->bus, sizeof(record->bus), "%s", view.bus);
         }
         view_close(&view);

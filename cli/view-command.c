@@ -156,16 +156,18 @@ const struct cli_verb cli_view = {
         .most = 0,
         .common = CLI_BUS | CLI_JSON,
         .summary = "show topics in a viewer",
-        .help = "Serves the topics of a bus to viewers of the Foxglove WebSocket protocol "
-                "(Foxglove,\n"
-                "Lichtblick, PlotJuggler) until Ctrl-C. A viewer gets the newest sample of each\n"
+        .help = "Shows the topics of a bus until Ctrl-C: to any browser, on a page with their\n"
+                "values and live plots; and at the same port to viewers of the Foxglove WebSocket\n"
+                "protocol (Foxglove, Lichtblick, PlotJuggler). Each gets the newest sample of "
+                "each\n"
                 "topic that it shows, at most as often as --max-rate says, and may publish to\n"
                 "topics that this user may publish to. There are no passwords: whoever reaches\n"
                 "the port sees what this user sees, so it is this machine's own unless --bind\n"
                 "says otherwise, and pages of other web sites are refused unless --allow-origin\n"
                 "names them.\n"
                 "\n"
-                "  slipring view                          ws://127.0.0.1:8765\n"
+                "  slipring view                          http://127.0.0.1:8765, "
+                "ws://127.0.0.1:8765\n"
                 "  slipring view --bind 0.0.0.0           for other machines, too\n"
                 "  slipring view --port 0 --json          {\"url\": ...} with a free port\n",
         .run = view_run,

@@ -492,7 +492,8 @@ static int player_open(struct player *player, struct slipring_error *reterr) {
         struct mcap_error error = {0};
         int r;
 
-        player->fd = open(player->options->path, O_RDONLY | O_CLOEXEC);
+        /* A FIFO is refused, and not waited for. */
+        player->fd = open(player->options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (player->fd < 0) {
                 return error_set(reterr, -errno, "cannot open '%s': %s", player->options->path,
                                  strerror(errno));

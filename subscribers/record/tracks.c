@@ -274,6 +274,12 @@ int tracks_sync(struct recorder *recorder) {
                 if (directory_locate(&recorder->directory, recorder->options->bus, NULL) < 0) {
                         return 0;
                 }
+                /* One that is being taken down is there for a while. */
+                if (ring_retired(&recorder->directory.ring)) {
+                        directory_detach(&recorder->directory);
+                        recorder->directory = (struct directory){.segment = SEGMENT_NONE};
+                        return 0;
+                }
                 recorder->up = true;
         }
         if (directory_read(&recorder->directory, &recorder->table, NULL) < 0 ||

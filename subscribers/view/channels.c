@@ -389,6 +389,12 @@ static bool bus_found(struct server *server) {
         if (directory_locate(&server->directory, server->options->bus, NULL) < 0) {
                 return false;
         }
+        /* One that is being taken down is there for a while. */
+        if (ring_retired(&server->directory.ring)) {
+                directory_detach(&server->directory);
+                server->directory = (struct directory){.segment = SEGMENT_NONE};
+                return false;
+        }
         server->up = true;
         for (struct client *client = server->clients; client; client = client->next) {
                 client_remove_status(client, "bus");
