@@ -166,7 +166,7 @@ const struct cli_verb cli_view = {
                 "says otherwise, and pages of other web sites are refused unless --allow-origin\n"
                 "names them.\n"
                 "\n"
-                "  slipring view                          http://127.0.0.1:8765, "
+                "  slipring view                          http://localhost:8765, "
                 "ws://127.0.0.1:8765\n"
                 "  slipring view --bind 0.0.0.0           for other machines, too\n"
                 "  slipring view --port 0 --json          {\"url\": ...} with a free port\n",
