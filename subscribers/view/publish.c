@@ -91,12 +91,15 @@ void client_advertise(struct client *client, const struct request_channel *chann
         const struct slipring_type *type;
         struct slipring_error error = {0};
 
-        if (find(client, channel->id) || client->publication_count >= VIEWER_PUBLICATIONS_MAX) {
+        if (find(client, channel->id)) {
                 client_status(client, STATUS_ERROR, NULL,
-                              find(client, channel->id)
-                                      ? "client channel %" PRIu32 " is there already"
-                                      : "client channel %" PRIu32 ": a client may have 64",
-                              channel->id);
+                              "client channel %" PRIu32 " is there already", channel->id);
+                return;
+        }
+        if (client->publication_count >= VIEWER_PUBLICATIONS_MAX) {
+                client_status(client, STATUS_ERROR, NULL,
+                              "client channel %" PRIu32 ": a client may have %u", channel->id,
+                              VIEWER_PUBLICATIONS_MAX);
                 return;
         }
         if (strcmp(channel->encoding, "cdr") != 0) {
