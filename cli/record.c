@@ -30,7 +30,7 @@ struct record {
         const char *output;
         const char *expression, *excluded; /* NULL: none */
         const char *compression;
-        const char *since;
+        const char *since, *duration;
         double split_seconds;
         uint64_t split_bytes;
 
@@ -305,6 +305,17 @@ static bool compression_of(const struct record *record, enum mcap_compression *r
         return false;
 }
 
+static bool
+span_of(const struct record *record, const char *option, const char *text, uint64_t *ret_ns) {
+        if (text && value_duration(text, ret_ns) < 0) {
+                cli_error(record->cli,
+                          "%s %s: must be a span of time with its unit, as in 5s, 500ms or 1.5min",
+                          option, text);
+                return false;
+        }
+        return true;
+}
+
 /* A directory is none, nor is a file of an ending only, which nobody would see. */
 static bool names_file(const char *output) {
         const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
@@ -322,11 +333,8 @@ static bool check(const struct record *record, struct record_options *options) {
         if (!compression_of(record, &options->compression)) {
                 return false;
         }
-        if (record->since && value_duration(record->since, &options->since_ns) < 0) {
-                cli_error(record->cli,
-                          "--since %s: must be a span of time with its unit, as in 5s, 500ms or "
-                          "1.5min",
-                          record->since);
+        if (!span_of(record, "--since", record->since, &options->since_ns) ||
+            !span_of(record, "--duration", record->duration, &options->duration_ns)) {
                 return false;
         }
         if (record->split_seconds > 0 &&
@@ -471,6 +479,7 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
                  .text = &record.compression},
                 {0, "since", "TIME", "begin so long ago, as far as the rings reach",
                  .text = &record.since},
+                {0, "duration", "TIME", "end by itself after so long", .text = &record.duration},
                 {0},
         };
         const char *expression, *excluded;
@@ -527,6 +536,7 @@ const struct cli_verb cli_record = {
                 "BUS_DATE-TIME.mcap\n"
                 "  slipring record -o drive imu gps             into drive.mcap\n"
                 "  slipring record --since 5s -e '^camera'      with the five seconds before\n"
+                "  slipring record --since 5s --duration 10s    15 s around now\n"
                 "  slipring record -o log -d 600                log_0.mcap, log_1.mcap, ...\n",
         .run = record_verb,
 };

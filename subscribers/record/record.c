@@ -75,18 +75,23 @@ static int tick(struct recorder *recorder, uint64_t *shown_ns, struct slipring_e
 }
 
 static int loop(struct recorder *recorder, struct slipring_error *reterr) {
-        uint64_t ticked_ns = recorder->started_ns, shown_ns = recorder->started_ns, now;
+        uint64_t ticked_ns = recorder->started_ns, shown_ns = recorder->started_ns;
+        uint64_t now = recorder->started_ns, end_ns = UINT64_MAX, next_ns;
         int r = 0;
 
-        while (r == 0 && !recorder->options->stopped()) {
-                now = slipring_now_ns();
+        if (recorder->options->duration_ns) {
+                end_ns = recorder->started_ns + recorder->options->duration_ns;
+        }
+        while (r == 0 && now < end_ns && !recorder->options->stopped()) {
                 r = tracks_drain(recorder, reterr);
                 if (r == 0 && (now - ticked_ns >= TICK_NS || tracks_changed(recorder))) {
                         ticked_ns = now;
                         r = tick(recorder, &shown_ns, reterr);
                 }
                 if (r == 0) {
-                        sleep_until(now + recorder->pace_ns);
+                        next_ns = now + recorder->pace_ns;
+                        sleep_until(next_ns < end_ns ? next_ns : end_ns);
+                        now = slipring_now_ns();
                 }
         }
         /* What was published before the end belongs to it, also to topics that just came. */
@@ -94,6 +99,22 @@ static int loop(struct recorder *recorder, struct slipring_error *reterr) {
                 r = error_set(reterr, -ENOMEM, "out of memory");
         }
         return r == 0 ? tracks_drain(recorder, reterr) : r;
+}
+
+/* Of what ends or splits a recording by itself, too: -d of other programs is how long one takes. */
+static void note_start(const struct recorder *recorder) {
+        const struct record_options *options = recorder->options;
+        char span[64] = "", split[64] = "";
+
+        if (options->duration_ns) {
+                snprintf(span, sizeof(span), " for %g s", (double) options->duration_ns / 1e9);
+        }
+        if (options->split_ns) {
+                snprintf(split, sizeof(split), ", a new file every %g s",
+                         (double) options->split_ns / 1e9);
+        }
+        recorder_note(recorder, "recording into '%s'%s%s; end with Ctrl-C", recorder->files[0],
+                      span, split);
 }
 
 static int begin(struct recorder *recorder, struct slipring_error *reterr) {
@@ -117,7 +138,7 @@ static int begin(struct recorder *recorder, struct slipring_error *reterr) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         recorder->begun = true;
-        recorder_note(recorder, "recording into '%s'; end with Ctrl-C", recorder->files[0]);
+        note_start(recorder);
         return 0;
 }
 

@@ -48,6 +48,7 @@ struct record_options {
         uint64_t split_ns;    /* a new file after so long, 0: never */
         uint64_t split_bytes; /* or once one is about this large, 0: never */
         uint64_t since_ns;    /* begin so long ago, as far as the rings reach; 0: now */
+        uint64_t duration_ns; /* stop by itself after so long, 0: never */
 
         bool (*wanted)(void *userdata, const char *topic);
         /* What a file says of a type besides its text: key, value, ..., NULL, until the next call;
@@ -70,8 +71,9 @@ struct record_options {
  *
  * Who limits the size of files (RLIMIT_FSIZE) has to ignore SIGXFSZ.
  *
- * Return: 0 once options->stopped() said so; -EEXIST: there is such a file; -ENOSPC, -EFBIG,
- * -EDQUOT: the disk is full; another errno of the file; -ENOMEM; else as directory_locate().
+ * Return: 0 once options->stopped() said so, or after options->duration_ns; -EEXIST: there is such
+ * a file; -ENOSPC, -EFBIG, -EDQUOT: the disk is full; another errno of the file; -ENOMEM; else as
+ * directory_locate().
  */
 int record_run(const struct record_options *options, struct slipring_error *reterr);
 
