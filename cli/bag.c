@@ -337,6 +337,7 @@ static void print_recovery(const struct bag *bag,
                 json_unsigned(&json, "chunks", recovery->chunks);
                 json_unsigned(&json, "chunks_lost", recovery->chunks_lost);
                 json_unsigned(&json, "bytes_skipped", recovery->bytes_skipped);
+                json_bool(&json, "gave_up", recovery->gave_up);
                 json_text(&json, "damage", recovery->damage.code ? recovery->damage.text : NULL);
                 json_close(&json);
                 return;
@@ -356,6 +357,9 @@ static void print_recovery(const struct bag *bag,
         if (recovery->chunks_lost) {
                 printf("%" PRIu64 " of %" PRIu64 " chunks are damaged\n", recovery->chunks_lost,
                        recovery->chunks + recovery->chunks_lost);
+        }
+        if (recovery->gave_up) {
+                puts("more looks like chunks than damage explains: not all of it was tried");
         }
         if (recovery->damage.code) {
                 printf("the first damage: %s\n", recovery->damage.text);
