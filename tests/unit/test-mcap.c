@@ -1119,6 +1119,40 @@ static void test_killed_writer(void **state) {
         (void) close(fd);
 }
 
+/* Somebody truncates a file that is written: at the next chunk and at the end that is an error, and
+ * what is left stays as it is. */
+static void test_truncated_meanwhile(void **state) {
+        struct mcap_recovery recovery;
+        struct mcap_writer *writer;
+        struct mcap_error error;
+        int fd = file_make(), flush;
+        off_t left;
+
+        for (flush = 0; flush < 2; flush++) {
+                assert_int_equal(ftruncate(fd, 0), 0);
+                writer = writer_make(fd, NULL, 2);
+                assert_int_equal(put(writer, &small[0], &error), 0);
+                assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                left = file_bytes(fd);
+                assert_int_equal(put(writer, &small[1], &error), 0);
+                assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                assert_int_equal(ftruncate(fd, left), 0);
+                if (flush) {
+                        assert_int_equal(put(writer, &small[2], &error), 0);
+                        assert_int_equal(mcap_writer_flush(writer, &error), -ENODATA);
+                        assert_non_null(strstr(error.text, "became shorter"));
+                        assert_int_equal(put(writer, &small[3], &error), -ENODATA);
+                }
+                memset(&error, 0, sizeof(error));
+                assert_int_equal(mcap_writer_close(writer, NULL, &error), -ENODATA);
+                assert_non_null(strstr(error.text, "became shorter"));
+                assert_int_equal(file_bytes(fd), left);
+                recover_small(fd, &recovery);
+                assert_int_equal(recovery.messages, 1);
+        }
+        (void) close(fd);
+}
+
 /* Five GiB of somebody else's record, of which the disk has nothing, in front of the first chunk.
  */
 static void test_offsets_beyond_32_bits(void **state) {
@@ -1175,6 +1209,7 @@ int main(void) {
                 cmocka_unit_test(test_false_chunks),
                 cmocka_unit_test(test_damage_without_chunks),
                 cmocka_unit_test(test_killed_writer),
+                cmocka_unit_test(test_truncated_meanwhile),
                 cmocka_unit_test(test_offsets_beyond_32_bits),
         };
 
