@@ -393,7 +393,9 @@ static int recover_to(const struct bag *bag, const char *name, const char *origi
         to = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, original ? 0600 : 0666);
         if (to < 0) {
                 cli_error(bag->cli, "cannot create '%s': %s%s", name, strerror(errno),
-                          errno == EEXIST ? "; remove it or name another one with -o" : "");
+                          errno != EEXIST ? ""
+                          : original      ? "; a recovery that was killed left it: remove it"
+                                          : "; remove it or name another one with -o");
                 return CLI_FAILURE;
         }
         r = mcap_recover(bag->fd, bag->path, to, name, 0, &recovery, &error);
@@ -472,7 +474,7 @@ static int recover_in_place(const struct bag *bag) {
         } else if (access(original, F_OK) == 0) {
                 cli_error(bag->cli,
                           "'%s' is there already, of an earlier time; remove it, or name "
-                          "a new file with -o",
+                          "a new file with -o instead of --in-place",
                           original);
         } else {
                 code = recover_to(bag, work, original);

@@ -1119,6 +1119,38 @@ static void test_killed_writer(void **state) {
         (void) close(fd);
 }
 
+/* Where nothing in a file agrees with its statistics, and no CRC says so. */
+static void test_statistics_that_cannot_be(void **state) {
+        const struct mcap_summary *summary;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+        size_t bytes, at;
+        uint8_t *data;
+
+        write_small(fd, MCAP_COMPRESSION_NONE);
+        data = file_read(fd, &bytes);
+        at = (size_t) mcap_load_u64(data + bytes - MCAP_MAGIC_BYTES - MCAP_FOOTER_BYTES + 9);
+        while (data[at] != MCAP_STATISTICS) {
+                at += MCAP_RECORD_HEAD_BYTES + (size_t) mcap_load_u64(data + at + 1);
+        }
+        at += MCAP_RECORD_HEAD_BYTES + 8 + 2 + 4 + 4 + 4 + 4;
+        assert_int_equal(mcap_load_u64(data + at), small[0].log_time_ns);
+        mcap_store_u64(data + at, UINT64_MAX - 1);
+        mcap_store_u32(data + bytes - MCAP_MAGIC_BYTES - 4, 0);
+        file_write(fd, data, bytes);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        summary = mcap_reader_summary(reader);
+        assert_false(summary->indexed);
+        assert_non_null(strstr(summary->damage.text, "ends before it begins"));
+        assert_int_equal(summary->start_ns, small[0].log_time_ns);
+        assert_int_equal(summary->end_ns, small[SMALL - 1].log_time_ns);
+        assert_int_equal(summary->message_count, SMALL);
+        mcap_reader_close(reader);
+        free(data);
+        (void) close(fd);
+}
+
 /* Somebody truncates a file that is written: at the next chunk and at the end that is an error, and
  * what is left stays as it is. */
 static void test_truncated_meanwhile(void **state) {
@@ -1209,6 +1241,7 @@ int main(void) {
                 cmocka_unit_test(test_false_chunks),
                 cmocka_unit_test(test_damage_without_chunks),
                 cmocka_unit_test(test_killed_writer),
+                cmocka_unit_test(test_statistics_that_cannot_be),
                 cmocka_unit_test(test_truncated_meanwhile),
                 cmocka_unit_test(test_offsets_beyond_32_bits),
         };
