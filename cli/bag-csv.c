@@ -1,5 +1,9 @@
 /*
  * slipring bag csv: messages as lines.
+ *
+ * Each line has the columns of the longest sequences. How long they may be stands in the file or
+ * in the text of the type; how long they are is known once all messages were looked at. So a file
+ * is read twice if there are any.
  */
 
 #include <errno.h>
@@ -12,49 +16,242 @@
 #include "cli/decode.h"
 #include "subscribers/render.h"
 
+/* Bounds that would make more columns than this are not taken at their word. */
+#define BOUNDED_MAX (UINT64_C(1) << 20)
+/* And no table has more than this: of lengths in lengths a small file has any number. */
+#define COLUMNS_MAX (UINT64_C(1) << 26)
+/* Of different paths. */
+#define LENGTHS_MAX 4096u
+#define NESTING_MAX 32
+
+/* The sequences of one path, over all messages. */
+struct lengths {
+        char *path; /* "wheels.slips": that of the field, without indexes */
+        uint64_t seen;
+        uint64_t most; /* that get columns */
+        uint64_t each; /* columns of an element */
+};
+
 struct csv {
         struct bag *bag;
         const struct mcap_catalogue *catalogue;
         const struct mcap_channel *channel; /* the first of the topic */
         struct decode decode;
-        bool names; /* print names of columns and not values */
-        size_t columns;
+
+        struct mcap_text bounds; /* what a recorder said of them */
+        bool bounds_known;       /* what is not among them never changes */
+        bool bounded;            /* columns up to the bounds */
+        struct lengths *lengths;
+        size_t length_count;
+        bool looking;       /* for lengths; nothing is printed */
+        const char *failed; /* why there is no table */
+
+        char path[1024];  /* of the column that is named */
+        char plain[1024]; /* the same without indexes */
+        uint64_t visits;
 };
+
+/*
+ * Lengths
+ */
+
+/* NULL, and failed: there are too many, or no memory. */
+static struct lengths *lengths_of(struct csv *csv, const char *path) {
+        struct lengths *larger;
+        char *copy;
+
+        for (size_t i = 0; i < csv->length_count; i++) {
+                if (!strcmp(csv->lengths[i].path, path)) {
+                        return &csv->lengths[i];
+                }
+        }
+        if (csv->length_count == LENGTHS_MAX) {
+                csv->failed = "there are too many sequences in it";
+                return NULL;
+        }
+        copy = strdup(path);
+        larger = reallocarray(csv->lengths, csv->length_count + 1, sizeof(*larger));
+        csv->lengths = larger ? larger : csv->lengths;
+        if (!copy || !larger) {
+                free(copy);
+                csv->failed = "out of memory";
+                return NULL;
+        }
+        larger += csv->length_count++;
+        *larger = (struct lengths){.path = copy};
+        return larger;
+}
+
+/* Of the sequence that is walked over. */
+static struct lengths *lengths_here(struct csv *csv) {
+        const char *from = csv->decode.path;
+        char path[sizeof(csv->decode.path)], *to = path;
+
+        while (*from) {
+                if (*from == '[') {
+                        from += strcspn(from, "]");
+                        from += *from == ']';
+                } else {
+                        *to++ = *from++;
+                }
+        }
+        *to = '\0';
+        return lengths_of(csv, path);
+}
+
+static void on_length(void *userdata, const struct msg_field *field, uint32_t count) {
+        struct csv *csv = userdata;
+        struct lengths *lengths = csv->looking ? lengths_here(csv) : NULL;
+
+        (void) field;
+        if (lengths && count > lengths->seen) {
+                lengths->seen = count;
+        }
+}
+
+/* What a recorder said of a sequence, 0: nothing. A line is "sequence PATH ELEMENTS". */
+static uint64_t recorded_bound(const struct csv *csv, const char *path) {
+        const char *line = (const char *) csv->bounds.data, *end = line + csv->bounds.bytes, *next;
+        size_t length = strlen(path);
+        char number[16] = "";
+
+        for (; line < end; line = next) {
+                next = memchr(line, '\n', (size_t) (end - line));
+                next = next ? next + 1 : end;
+                if ((size_t) (next - line) > length + 10 && !memcmp(line, "sequence ", 9) &&
+                    !memcmp(line + 9, path, length) && line[9 + length] == ' ') {
+                        line += 10 + length;
+                        memcpy(number, line,
+                               (size_t) (next - line) < 15 ? (size_t) (next - line) : 0);
+                        return strtoul(number, NULL, 10);
+                }
+        }
+        return 0;
+}
+
+/*
+ * Columns, by the type
+ */
+
+static bool is_pad(const struct msg_field *field) {
+        return field->kind == SLIPRING_KIND_UINT8 && type_is_pad(field->name);
+}
+
+static uint64_t columns_of(struct csv *csv, const struct msg *msg, bool names, unsigned depth);
+
+/* How many columns a value has, one element if there are several; @names: prints theirs. */
+static uint64_t
+value_columns(struct csv *csv, const struct msg_field *field, bool names, unsigned depth) {
+        if (field->kind == SLIPRING_KIND_STRUCT) {
+                return columns_of(csv, decode_type_find(&csv->decode, field->nested_name)->msg,
+                                  names, depth + 1);
+        }
+        if (names) {
+                printf(",%s", csv->path);
+        }
+        return 1;
+}
+
+/* Elements that get columns. */
+static uint64_t most_of(struct csv *csv, const struct msg_field *field) {
+        struct lengths *lengths;
+        uint64_t bound = 0;
+
+        if (field->array == MSG_ARRAY) {
+                return field->length;
+        }
+        lengths = lengths_of(csv, csv->plain);
+        if (!lengths) {
+                return 0;
+        }
+        if (csv->bounded && csv->bounds_known) {
+                bound = recorded_bound(csv, csv->plain);
+        } else if (csv->bounded && field->array == MSG_BOUNDED) {
+                bound = field->length;
+        }
+        lengths->most = bound > lengths->seen ? bound : lengths->seen;
+        return lengths->most;
+}
+
+static uint64_t
+array_columns(struct csv *csv, const struct msg_field *field, bool names, unsigned depth) {
+        uint64_t most = most_of(csv, field), each = 0;
+        size_t length = strlen(csv->path);
+        struct lengths *lengths;
+
+        csv->visits = names ? 0 : csv->visits;
+        if (most > 0) {
+                each = value_columns(csv, field, false, depth);
+        }
+        for (uint64_t i = 0; names && each > 0 && i < most; i++) {
+                (void) snprintf(csv->path + length, sizeof(csv->path) - length, "[%" PRIu64 "]", i);
+                (void) value_columns(csv, field, true, depth);
+        }
+        csv->path[length] = '\0';
+        lengths = field->array == MSG_ARRAY ? NULL : lengths_of(csv, csv->plain);
+        if (lengths) {
+                lengths->each = each;
+        }
+        return most && each > COLUMNS_MAX / most ? COLUMNS_MAX + 1 : each * most;
+}
+
+static uint64_t columns_of(struct csv *csv, const struct msg *msg, bool names, unsigned depth) {
+        size_t length = strlen(csv->path), plain = strlen(csv->plain);
+        const char *dot = plain ? "." : "";
+        uint64_t columns = 0;
+
+        for (size_t i = 0; depth < NESTING_MAX && i < msg->field_count; i++) {
+                const struct msg_field *field = &msg->fields[i];
+
+                /* Types in types have any number of fields, too. */
+                if (columns > COLUMNS_MAX || ++csv->visits > COLUMNS_MAX) {
+                        return COLUMNS_MAX + 1;
+                }
+                if (is_pad(field)) {
+                        continue;
+                }
+                (void) snprintf(csv->path + length, sizeof(csv->path) - length, "%s%s", dot,
+                                field->name);
+                (void) snprintf(csv->plain + plain, sizeof(csv->plain) - plain, "%s%s", dot,
+                                field->name);
+                columns += field->array == MSG_SINGLE ? value_columns(csv, field, names, depth)
+                                                      : array_columns(csv, field, names, depth);
+                csv->path[length] = csv->plain[plain] = '\0';
+        }
+        return columns;
+}
+
+/* False, with a message printed: there are too many. */
+static bool find_columns(struct csv *csv) {
+        const struct msg *msg = csv->decode.types[0].msg;
+
+        csv->bounded = true;
+        if (columns_of(csv, msg, false, 0) > BOUNDED_MAX) {
+                csv->bounded = false;
+                csv->visits = 0;
+                if (columns_of(csv, msg, false, 0) > COLUMNS_MAX) {
+                        csv->failed = "the lengths of its sequences make too many columns";
+                }
+        }
+        if (csv->failed) {
+                cli_error(csv->bag->cli, "topic '%s' of '%s' is no table: %s", csv->channel->topic,
+                          csv->bag->path, csv->failed);
+        }
+        return !csv->failed;
+}
 
 /*
  * Values
  */
 
-static void column(struct csv *csv) {
-        putchar(',');
-        csv->columns++;
-        if (csv->names) {
-                fputs(csv->decode.path, stdout);
-        }
-}
-
-static void print_string(const uint8_t *text, size_t bytes) {
-        putchar('"');
-        for (size_t i = 0; i < bytes && text[i]; i++) {
-                if (text[i] == '"') {
-                        putchar('"');
-                }
-                /* A terminal would obey the others. */
-                putchar((text[i] < ' ' && text[i] != '\n' && text[i] != '\t') || text[i] == 0x7f
-                                ? '?'
-                                : text[i]);
-        }
-        putchar('"');
-}
-
 static void
 on_string(void *userdata, const struct msg_field *field, const uint8_t *text, size_t bytes) {
-        struct csv *csv = userdata;
+        const struct csv *csv = userdata;
 
         (void) field;
-        column(csv);
-        if (!csv->names) {
-                print_string(text, bytes);
+        if (!csv->looking) {
+                putchar(',');
+                render_csv_text(text, (uint32_t) bytes, stdout);
         }
 }
 
@@ -95,32 +292,25 @@ static void print_number(uint32_t kind, const uint8_t *at) {
 }
 
 static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
-        struct csv *csv = userdata;
+        const struct csv *csv = userdata;
 
-        if (field->kind == SLIPRING_KIND_UINT8 && type_is_pad(field->name)) {
-                return;
-        }
-        column(csv);
-        if (!csv->names) {
+        if (!csv->looking && !is_pad(field)) {
+                putchar(',');
                 print_number(field->kind, at);
         }
 }
 
-/* One line, of names or of values; false: the message ends in the middle. */
-static bool line(struct csv *csv, const struct mcap_message *read, bool names) {
-        bool whole;
+/* Columns of others' elements stay empty. */
+static void on_end(void *userdata, const struct msg_field *field, uint32_t count) {
+        struct csv *csv = userdata;
+        const struct lengths *lengths = csv->looking ? NULL : lengths_here(csv);
 
-        csv->names = names;
-        csv->columns = 0;
-        if (names) {
-                fputs("time,sequence", stdout);
-        } else {
-                printf("%" PRIu64 ".%09" PRIu64 ",%" PRIu32, read->log_time_ns / 1000000000,
-                       read->log_time_ns % 1000000000, read->sequence);
+        (void) field;
+        for (uint64_t i = count; lengths && i < lengths->most; i++) {
+                for (uint64_t column = 0; column < lengths->each; column++) {
+                        putchar(',');
+                }
         }
-        whole = decode_walk(&csv->decode, read);
-        putchar('\n');
-        return whole;
 }
 
 /*
@@ -150,45 +340,91 @@ static bool alike(const struct mcap_channel *channel, void *context) {
 }
 
 static int bad_message(const struct csv *csv, const struct mcap_message *read) {
-        cli_error(csv->bag->cli, "'%s': message %" PRIu32 " of topic '%s' is not of its type",
-                  csv->bag->path, read->sequence, csv->channel->topic);
+        bool plain = read->bytes < 4 || (read->data[0] == 0 && read->data[1] <= 1);
+        char why[64] = "is not of its type";
+
+        if (!plain) {
+                snprintf(why, sizeof(why), "is not plain CDR: its encapsulation is 0x%02x%02x",
+                         read->data[0], read->data[1]);
+        }
+        cli_error(csv->bag->cli, "'%s': message %" PRIu32 " of topic '%s' %s", csv->bag->path,
+                  read->sequence, csv->channel->topic, why);
         return CLI_FAILURE;
+}
+
+static bool select_all(struct csv *csv, struct mcap_reader *reader) {
+        if (mcap_reader_select(reader, alike, csv, 0, UINT64_MAX) < 0) {
+                cli_error(csv->bag->cli, "out of memory");
+                return false;
+        }
+        return true;
+}
+
+static bool has_sequences(const struct csv *csv) {
+        for (size_t i = 0; i < csv->decode.type_count; i++) {
+                const struct msg *msg = csv->decode.types[i].msg;
+
+                for (size_t j = 0; j < msg->field_count; j++) {
+                        if (msg->fields[j].array > MSG_ARRAY) {
+                                return true;
+                        }
+                }
+        }
+        return false;
+}
+
+/* Up to the first message that cannot be printed. */
+static void look_at_all(struct csv *csv, struct mcap_reader *reader) {
+        struct mcap_message read;
+
+        csv->looking = true;
+        while (mcap_reader_next(reader, &read, NULL) == 1 && decode_walk(&csv->decode, &read)) {
+        }
+        csv->looking = false;
 }
 
 static int print_all(struct csv *csv, struct mcap_reader *reader) {
         struct mcap_error error = {0};
         struct mcap_message read;
-        size_t columns = 0, others = 0;
-        bool first = true;
+        bool first = true, whole;
         int r;
 
-        if (mcap_reader_select(reader, alike, csv, 0, UINT64_MAX) < 0) {
-                cli_error(csv->bag->cli, "out of memory");
-                return CLI_FAILURE;
-        }
         while ((r = mcap_reader_next(reader, &read, &error)) == 1) {
                 if (first) {
-                        if (!line(csv, &read, true)) {
-                                return bad_message(csv, &read);
-                        }
-                        columns = csv->columns;
+                        fputs("time,sequence", stdout);
+                        (void) columns_of(csv, csv->decode.types[0].msg, true, 0);
+                        putchar('\n');
                         first = false;
                 }
-                if (!line(csv, &read, false)) {
+                printf("%" PRIu64 ".%09" PRIu64 ",%" PRIu32, read.log_time_ns / 1000000000,
+                       read.log_time_ns % 1000000000, read.sequence);
+                whole = decode_walk(&csv->decode, &read);
+                putchar('\n');
+                if (!whole) {
                         return bad_message(csv, &read);
                 }
-                others += csv->columns != columns;
-        }
-        if (others > 0) {
-                cli_error(csv->bag->cli,
-                          "%zu lines have another number of columns than the first: their "
-                          "sequences have other lengths",
-                          others);
         }
         if (r < 0) {
                 cli_error(csv->bag->cli, "%s", error.text);
         }
         return r < 0 ? CLI_FAILURE : CLI_OK;
+}
+
+static int print_table(struct csv *csv, struct mcap_reader *reader) {
+        csv->bounds_known = mcap_channel_metadata(csv->channel, "slipring_bounds", &csv->bounds);
+        if (!csv->bounds_known) {
+                csv->bounds = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+        }
+        if (!select_all(csv, reader)) {
+                return CLI_FAILURE;
+        }
+        if (has_sequences(csv)) {
+                look_at_all(csv, reader);
+                if (!select_all(csv, reader)) {
+                        return CLI_FAILURE;
+                }
+        }
+        return find_columns(csv) ? print_all(csv, reader) : CLI_FAILURE;
 }
 
 /* The first channel of that name that has messages. False, with a message printed: there is none.
@@ -222,6 +458,28 @@ static bool choose(struct csv *csv) {
         return csv->channel;
 }
 
+/* Has the text all types that it uses? */
+static bool is_complete(const struct csv *csv, const char *type) {
+        for (size_t i = 0; i < csv->decode.type_count; i++) {
+                const struct msg *msg = csv->decode.types[i].msg;
+
+                for (size_t j = 0; j < msg->field_count; j++) {
+                        const struct msg_field *field = &msg->fields[j];
+
+                        if (field->kind == SLIPRING_KIND_STRUCT &&
+                            !decode_type_find(&csv->decode, field->nested_name)) {
+                                cli_error(csv->bag->cli,
+                                          "'%s': the text of the type %s does not have %s, which "
+                                          "the field '%s' of %s is",
+                                          csv->bag->path, type, field->nested_name, field->name,
+                                          msg->name);
+                                return false;
+                        }
+                }
+        }
+        return true;
+}
+
 static int print_channel(struct csv *csv, struct mcap_reader *reader) {
         const struct mcap_schema *schema;
         int r;
@@ -243,12 +501,17 @@ static int print_channel(struct csv *csv, struct mcap_reader *reader) {
                           schema->name, r == -ENOMEM ? "out of memory" : "see above");
                 return CLI_FAILURE;
         }
-        return print_all(csv, reader);
+        return is_complete(csv, schema->name) ? print_table(csv, reader) : CLI_FAILURE;
 }
 
 int bag_csv(struct bag *bag) {
         struct csv csv = {.bag = bag,
-                          .decode = {.number = on_number, .string = on_string, .userdata = &csv}};
+                          .decode = {.number = on_number,
+                                     .string = on_string,
+                                     .length = on_length,
+                                     .end = on_end,
+                                     .userdata = &csv,
+                                     .big_endian = true}};
         struct mcap_error error = {0};
         struct mcap_reader *reader;
         int code;
@@ -264,5 +527,9 @@ int bag_csv(struct bag *bag) {
         }
         mcap_reader_close(reader);
         decode_free(&csv.decode);
+        while (csv.length_count > 0) {
+                free(csv.lengths[--csv.length_count].path);
+        }
+        free(csv.lengths);
         return code;
 }

@@ -337,6 +337,7 @@ static void print_recovery(const struct bag *bag,
                 json_unsigned(&json, "chunks", recovery->chunks);
                 json_unsigned(&json, "chunks_lost", recovery->chunks_lost);
                 json_unsigned(&json, "bytes_skipped", recovery->bytes_skipped);
+                json_bool(&json, "gave_up", recovery->gave_up);
                 json_text(&json, "damage", recovery->damage.code ? recovery->damage.text : NULL);
                 json_close(&json);
                 return;
@@ -356,6 +357,9 @@ static void print_recovery(const struct bag *bag,
         if (recovery->chunks_lost) {
                 printf("%" PRIu64 " of %" PRIu64 " chunks are damaged\n", recovery->chunks_lost,
                        recovery->chunks + recovery->chunks_lost);
+        }
+        if (recovery->gave_up) {
+                puts("more looks like chunks than damage explains: not all of it was tried");
         }
         if (recovery->damage.code) {
                 printf("the first damage: %s\n", recovery->damage.text);
@@ -389,7 +393,9 @@ static int recover_to(const struct bag *bag, const char *name, const char *origi
         to = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, original ? 0600 : 0666);
         if (to < 0) {
                 cli_error(bag->cli, "cannot create '%s': %s%s", name, strerror(errno),
-                          errno == EEXIST ? "; remove it or name another one with -o" : "");
+                          errno != EEXIST ? ""
+                          : original      ? "; a recovery that was killed left it: remove it"
+                                          : "; remove it or name another one with -o");
                 return CLI_FAILURE;
         }
         r = mcap_recover(bag->fd, bag->path, to, name, 0, &recovery, &error);
@@ -468,7 +474,7 @@ static int recover_in_place(const struct bag *bag) {
         } else if (access(original, F_OK) == 0) {
                 cli_error(bag->cli,
                           "'%s' is there already, of an earlier time; remove it, or name "
-                          "a new file with -o",
+                          "a new file with -o instead of --in-place",
                           original);
         } else {
                 code = recover_to(bag, work, original);

@@ -114,8 +114,21 @@ static const uint8_t *take(struct decode *decode, size_t align, size_t bytes) {
         return decode->data + at;
 }
 
+/* A number, little-endian. */
+static const uint8_t *take_number(struct decode *decode, size_t bytes) {
+        const uint8_t *at = take(decode, bytes, bytes);
+
+        if (!at || !decode->turns) {
+                return at;
+        }
+        for (size_t i = 0; i < bytes && i < sizeof(decode->turned); i++) {
+                decode->turned[i] = at[bytes - 1 - i];
+        }
+        return decode->turned;
+}
+
 static bool length_take(struct decode *decode, uint32_t *ret_length) {
-        const uint8_t *at = take(decode, 4, 4);
+        const uint8_t *at = take_number(decode, 4);
 
         if (at) {
                 memcpy(ret_length, at, sizeof(*ret_length));
@@ -152,7 +165,7 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
                 return nested && message(decode, nested->msg, depth + 1);
         }
         bytes = type_kind_bytes(field->kind);
-        at = bytes ? take(decode, bytes, bytes) : NULL;
+        at = bytes ? take_number(decode, bytes) : NULL;
         if (at) {
                 decode->number(decode->userdata, field, at);
         }
@@ -190,6 +203,9 @@ static bool elements(struct decode *decode, const struct msg_field *field, unsig
                 whole = value(decode, field, depth);
                 decode->path[length] = '\0';
         }
+        if (whole && decode->end && field->array != MSG_ARRAY) {
+                decode->end(decode->userdata, field, count);
+        }
         return whole;
 }
 
@@ -213,9 +229,11 @@ static bool message(struct decode *decode, const struct msg *msg, unsigned depth
 }
 
 bool decode_walk(struct decode *decode, const struct mcap_message *read) {
-        if (read->bytes < ENCAPSULATION_BYTES || read->data[0] != 0 || read->data[1] != 1) {
+        if (read->bytes < ENCAPSULATION_BYTES || read->data[0] != 0 ||
+            (read->data[1] != 1 && (read->data[1] != 0 || !decode->big_endian))) {
                 return false;
         }
+        decode->turns = read->data[1] == 0;
         decode->data = read->data + ENCAPSULATION_BYTES;
         decode->bytes = read->bytes - ENCAPSULATION_BYTES;
         decode->at = 0;

@@ -29,11 +29,13 @@ struct decode_type {
  * @types:      the first is the one that messages have
  * @type_count: how many
  * @diagnostics: mistakes in the text
- * @path:       of the field that @number, @string or @length is told of: "wheels[0].speed"
+ * @path:       of the field that the four below are told of: "wheels[0].speed"
  * @number:     a number; @at is not aligned
  * @string:     a string, without the encapsulation's length; may have a NUL at its end
  * @length:     of a sequence, before its elements; may be NULL
- * @userdata:   for the three
+ * @end:        of a sequence, behind its elements; may be NULL
+ * @userdata:   for the four
+ * @big_endian: messages may be that, too; what @number is told of is little-endian either way
  */
 struct decode {
         struct decode_type *types;
@@ -47,12 +49,16 @@ struct decode {
                        const uint8_t *text,
                        size_t bytes);
         void (*length)(void *userdata, const struct msg_field *field, uint32_t count);
+        void (*end)(void *userdata, const struct msg_field *field, uint32_t count);
         void *userdata;
+        bool big_endian;
 
         struct arena arena;
         const uint8_t *data;
         size_t bytes;
         size_t at;
+        bool turns; /* this message is big-endian */
+        uint8_t turned[8];
 };
 
 /**

@@ -306,6 +306,9 @@ static int take_index(struct mcap_reader *reader, uint64_t start) {
         if (!statistics.at || !take_statistics(reader, statistics)) {
                 return index_broken(reader, start, "the index has no statistics");
         }
+        if (reader->summary.start_ns > reader->summary.end_ns) {
+                return index_broken(reader, start, "by the index the file ends before it begins");
+        }
         if (reader->summary.message_count > 0 && reader->entry_count == 0) {
                 reader->without_index = true;
                 return index_broken(reader, start, "the index names no chunk");

@@ -6,7 +6,13 @@
 #include "mcap/internal.h"
 #include "mcap/recover.h"
 
+#define WINDOW_LEAST ((size_t) 1 << 12)
 #define WINDOW_BYTES ((size_t) 1 << 20)
+/* Damage makes a false chunk or two. A file that is made of them could have each read to the end.
+ */
+#define VAIN_FILES 4u
+/* So many records in a row are no accident. */
+#define ROW 3u
 
 struct recover {
         struct mcap_file file;
@@ -197,62 +203,6 @@ take_cut_chunk(struct recover *recover, const struct mcap_chunk *chunk, struct m
 
 /* --- the chain of records --- */
 
-/* Is there a chunk at @offset that is what it says? Then it is loaded. */
-static bool chunk_at(struct recover *recover, uint64_t offset) {
-        struct mcap_record record;
-        struct mcap_chunk chunk;
-
-        return mcap_record_at(&recover->file, offset, &record, NULL) == 1 &&
-               record.opcode == MCAP_CHUNK &&
-               mcap_chunk_head(&recover->file, &record, false, &chunk, NULL) == 0 && chunk.crc &&
-               mcap_chunk_load(&recover->file, &chunk, &recover->records, NULL) == 0;
-}
-
-/* The first chunk in @bytes of the file that stand in @window; their end if there is none. */
-static uint64_t
-search_window(struct recover *recover, const uint8_t *window, size_t bytes, uint64_t offset) {
-        const uint8_t *at = window, *end = window + bytes;
-
-        while ((at = memchr(at, MCAP_CHUNK, (size_t) (end - at)))) {
-                if (chunk_at(recover, offset + (uint64_t) (at - window))) {
-                        return offset + (uint64_t) (at - window);
-                }
-                at++;
-        }
-        return offset + bytes;
-}
-
-/* Goes on at the next chunk, or at the end of the file. Where the chain breaks, it is the record
- * before that may have had a wrong length, so the search begins in that one. */
-static int search(struct recover *recover, struct mcap_error *reterr) {
-        uint64_t begun = recover->offset, at = recover->doubted + 1, found = at;
-        uint8_t *window = malloc(WINDOW_BYTES);
-        size_t bytes = 0;
-        int r = 0;
-
-        if (!window) {
-                return mcap_error_set(reterr, -ENOMEM, "%s: no memory", recover->file.name);
-        }
-        while (found == at + bytes && found < recover->file.bytes) {
-                at = found;
-                bytes = recover->file.bytes - at < WINDOW_BYTES
-                                ? (size_t) (recover->file.bytes - at)
-                                : WINDOW_BYTES;
-                r = mcap_read_at(recover->file.fd, window, bytes, at);
-                if (r < 0) {
-                        (void) mcap_error_at(reterr, r, recover->file.name, at,
-                                             "cannot be read: %s", strerror(-r));
-                        break;
-                }
-                found = search_window(recover, window, bytes, at);
-        }
-        free(window);
-        recover->offset = found;
-        recover->doubted = found;
-        recover->report.bytes_skipped += found > begun ? found - begun : 0;
-        return r < 0 ? r : 1;
-}
-
 /* What may stand between the header and the summary. */
 static bool known(const struct recover *recover, const struct mcap_record *record) {
         switch (record->opcode) {
@@ -272,6 +222,120 @@ static bool known(const struct recover *recover, const struct mcap_record *recor
                 /* Other people's own are theirs. */
                 return record->opcode >= 0x80;
         }
+}
+
+/* May so many bytes be read that may turn out to be nothing? Half of what is left at most, so that
+ * large ones cannot leave nothing for the smaller ones behind them. */
+static bool afford(struct recover *recover, uint64_t bytes) {
+        uint64_t left = VAIN_FILES * recover->file.bytes - recover->report.bytes_in_vain;
+
+        recover->report.gave_up = recover->report.gave_up || bytes > left / 2;
+        return bytes <= left / 2;
+}
+
+/* Is there a chunk at @offset that is what it says? Then it is loaded. */
+static bool chunk_at(struct recover *recover, uint64_t offset) {
+        struct mcap_record record;
+        struct mcap_chunk chunk;
+
+        if (mcap_record_at(&recover->file, offset, &record, NULL) != 1 ||
+            record.opcode != MCAP_CHUNK ||
+            mcap_chunk_head(&recover->file, &record, false, &chunk, NULL) < 0 || !chunk.crc ||
+            !afford(recover, record.bytes)) {
+                return false;
+        }
+        if (mcap_chunk_load(&recover->file, &chunk, &recover->records, NULL) < 0) {
+                recover->report.bytes_in_vain += record.bytes;
+                return false;
+        }
+        return true;
+}
+
+/* Do records follow each other from @offset on, as they do outside of chunks? */
+static bool row_at(struct recover *recover, uint64_t offset) {
+        struct mcap_record record;
+        unsigned i;
+        int r;
+
+        for (i = 0; i < ROW; i++) {
+                r = mcap_record_at(&recover->file, offset, &record, NULL);
+                if (r == 0 || (r == 1 && record.opcode == MCAP_DATA_END && record.bytes == 4)) {
+                        return i > 0;
+                }
+                if (r < 0 || record.opcode >= 0x80 || !known(recover, &record) ||
+                    (record.opcode == MCAP_MESSAGE &&
+                     record.bytes < MCAP_MESSAGE_HEAD_BYTES - MCAP_RECORD_HEAD_BYTES)) {
+                        return false;
+                }
+                offset += MCAP_RECORD_HEAD_BYTES + record.bytes;
+        }
+        return true;
+}
+
+/* Can the chain go on at @at, which is @offset in the file? @bytes from there are in memory. */
+static bool
+goes_on(struct recover *recover, const uint8_t *at, size_t bytes, uint64_t offset, bool loose) {
+        if (*at < MCAP_SCHEMA || *at > MCAP_CHUNK || (*at != MCAP_CHUNK && !loose)) {
+                return false;
+        }
+        /* Most bytes are told from a record without the kernel. */
+        if (bytes >= MCAP_RECORD_HEAD_BYTES && mcap_load_u64(at + 1) > recover->file.bytes) {
+                return false;
+        }
+        return *at == MCAP_CHUNK ? chunk_at(recover, offset) : row_at(recover, offset);
+}
+
+/* The first such place in @bytes of the file that stand in @window; their end if there is none. */
+static uint64_t
+search_window(struct recover *recover, const uint8_t *window, size_t bytes, uint64_t offset) {
+        /* Where there are chunks, messages that stand alone are those of a damaged one. */
+        bool loose = !recover->chunked && recover->report.chunks + recover->report.chunks_lost == 0;
+        size_t i;
+
+        for (i = 0; i < bytes; i++) {
+                if (goes_on(recover, window + i, bytes - i, offset + i, loose)) {
+                        break;
+                }
+        }
+        return offset + i;
+}
+
+/* Goes on at the next place where that is possible, or at the end of the file. Where the chain
+ * breaks, it is the record before that may have had a wrong length, so the search begins in that
+ * one. */
+static int search(struct recover *recover, struct mcap_error *reterr) {
+        uint64_t begun = recover->offset, at = begun, found;
+        uint8_t *window = malloc(WINDOW_BYTES);
+        size_t bytes = 0, most = WINDOW_LEAST;
+        int r = 0;
+
+        if (!window) {
+                return mcap_error_set(reterr, -ENOMEM, "%s: no memory", recover->file.name);
+        }
+        if (recover->doubted < begun && afford(recover, begun - recover->doubted)) {
+                recover->report.bytes_in_vain += begun - recover->doubted;
+                at = recover->doubted;
+        }
+        found = ++at;
+        while (found == at + bytes && found < recover->file.bytes) {
+                at = found;
+                bytes = recover->file.bytes - at < most ? (size_t) (recover->file.bytes - at)
+                                                        : most;
+                /* What is found is near, most times. */
+                most = 2 * most < WINDOW_BYTES ? 2 * most : WINDOW_BYTES;
+                r = mcap_read_at(recover->file.fd, window, bytes, at);
+                if (r < 0) {
+                        (void) mcap_error_at(reterr, r, recover->file.name, at,
+                                             "cannot be read: %s", strerror(-r));
+                        break;
+                }
+                found = search_window(recover, window, bytes, at);
+        }
+        free(window);
+        recover->offset = found;
+        recover->doubted = found;
+        recover->report.bytes_skipped += found > begun ? found - begun : 0;
+        return r < 0 ? r : 1;
 }
 
 /* The chain is broken at recover->offset, or what stands there is damaged as a whole. */

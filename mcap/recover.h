@@ -13,7 +13,10 @@
  *                      what is gone
  * @messages_lost:      outside of chunks, damaged or of a channel that nothing describes
  * @messages_expected:  that the old index counted; 0: it had none
- * @bytes_skipped:      in which no whole chunk was found
+ * @bytes_skipped:      in which nothing whole was found
+ * @bytes_in_vain:      of what looked like chunks and was none, and of records that were looked
+ * into a second time: never more than four times the size of the file
+ * @gave_up:            for that reason not all that looked like a chunk was tried
  * @damage:             the first one that was found; code 0: none
  */
 struct mcap_recovery {
@@ -24,6 +27,8 @@ struct mcap_recovery {
         uint64_t messages_lost;
         uint64_t messages_expected;
         uint64_t bytes_skipped;
+        uint64_t bytes_in_vain;
+        bool gave_up;
         struct mcap_error damage;
 };
 
@@ -38,7 +43,7 @@ struct mcap_recovery {
  * @reterr:     set on failure
  *
  * Chunks go over as they are, compressed; where the chain of records is broken the next chunk is
- * looked for.
+ * looked for, or in a file without chunks the next records that follow each other.
  *
  * Return: 0; 1: the new file is complete, but the disk was full before all was in it; -EBADMSG:
  *         not an MCAP file; -EINVAL, -ENOMEM, or a read or write error.

@@ -119,6 +119,17 @@ static int write_all(int fd, struct iovec *pieces, int count, uint64_t offset) {
         return 0;
 }
 
+/* Is all there that was written? Behind what somebody cut off a write would leave a hole, and an
+ * index of what is gone. 0, -ENODATA, or another negative errno. */
+static int check_end(const struct mcap_writer *w) {
+        struct stat status;
+
+        if (fstat(w->fd, &status) < 0) {
+                return -errno;
+        }
+        return (uint64_t) status.st_size < w->end ? -ENODATA : 0;
+}
+
 /* Space for @bytes from the end on, which the file does not show. */
 static int reserve_space(struct mcap_writer *w, uint64_t bytes) {
         int r;
@@ -148,10 +159,15 @@ static uint64_t tail_bytes(const struct mcap_writer *w) {
 static int fail(struct mcap_writer *w, int code, struct mcap_error *reterr) {
         if (!w->failed) {
                 w->failed = code;
-                (void) mcap_error_at(&w->error, code, w->name, w->end, "cannot be written: %s%s",
-                                     strerror(-code),
-                                     disk_full(code) ? "; what was written before stays readable"
-                                                     : "");
+                if (code == -ENODATA) {
+                        (void) mcap_error_at(&w->error, code, w->name, w->end,
+                                             "the file became shorter while it was written");
+                } else {
+                        (void) mcap_error_at(
+                                &w->error, code, w->name, w->end, "cannot be written: %s%s",
+                                strerror(-code),
+                                disk_full(code) ? "; what was written before stays readable" : "");
+                }
         }
         if (reterr) {
                 *reterr = w->error;
@@ -339,6 +355,10 @@ static int write_chunk(struct mcap_writer *w,
         uint64_t bytes;
         int r = 0;
 
+        r = check_end(w);
+        if (r < 0) {
+                return fail(w, r, reterr);
+        }
         w->index.bytes = 0;
         if (chunk) {
                 head_bytes = chunk_head(head, chunk);
@@ -1012,8 +1032,12 @@ static void drop_pending(struct mcap_writer *w) {
 static int write_tail(struct mcap_writer *w) {
         struct mcap_buffer tail = {0};
         struct iovec piece;
-        int r = -ENOMEM;
+        int r = check_end(w);
 
+        if (r < 0) {
+                return fail(w, r, NULL);
+        }
+        r = -ENOMEM;
         while (build_tail(w, &tail)) {
                 piece = (struct iovec){tail.data, tail.bytes};
                 r = write_all(w->fd, &piece, 1, w->end);
@@ -1048,7 +1072,9 @@ int mcap_writer_close(struct mcap_writer *w,
         if (ret_counts) {
                 mcap_writer_counts(w, ret_counts);
         }
-        if (r < 0) {
+        if (r == -ENODATA && reterr) {
+                *reterr = w->error;
+        } else if (r < 0) {
                 (void) mcap_error_at(reterr, r, w->name, w->end,
                                      "the index cannot be written: %s; "
                                      "'slipring bag recover' rebuilds it",

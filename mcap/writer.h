@@ -174,7 +174,8 @@ void mcap_writer_rollback(struct mcap_writer *writer);
  *
  * What is in a chunk that was not written is lost if the writer is killed.
  *
- * Return: 0, -ENOMEM, or the negative errno of a write, see mcap_writer_reserve().
+ * Return: 0, -ENOMEM, -ENODATA: somebody made the file shorter than what was written to it; or the
+ *         negative errno of a write, see mcap_writer_reserve().
  * Context: May sleep, in write(2). Does not wait for the disk: that is fdatasync(2), the caller's.
  */
 int mcap_writer_flush(struct mcap_writer *writer, struct mcap_error *reterr);
@@ -229,7 +230,8 @@ void mcap_writer_counts(const struct mcap_writer *writer, struct mcap_writer_cou
  * the index does not fit, with the last chunk beside which it does.
  *
  * Return: 0; 1: the file is complete, but messages were lost, and @reterr says why; or a negative
- *         errno: the file has no index, and holds what mcap_recover() finds.
+ *         errno: the file has no index, and holds what mcap_recover() finds. -ENODATA: of a file
+ *         that was made shorter what is left.
  * Context: May sleep, in write(2).
  */
 int mcap_writer_close(struct mcap_writer *writer,

@@ -444,12 +444,23 @@ static void column_print(struct columns *columns,
         }
 }
 
-/* A string is one column, with what CSV wants around it. */
+void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out) {
+        uint32_t i;
+
+        fputc('"', out);
+        for (i = 0; i < bytes && text[i];) {
+                unsigned length = character(text + i, bytes - i);
+
+                fputs(text[i] == '"' ? "\"" : "", out);
+                fwrite(length ? (const char *) text + i : "?", 1, length ? length : 1, out);
+                i += length ? length : 1;
+        }
+        fputc('"', out);
+}
+
+/* A string is one column. */
 static void
 column_text(struct columns *columns, const char *path, const struct slipring_field *field) {
-        uint32_t i, bytes = type_text_bytes(field);
-        const uint8_t *text;
-
         fputs(columns->printed++ ? "," : "", columns->out);
         if (columns->missing) {
                 return;
@@ -458,17 +469,8 @@ column_text(struct columns *columns, const char *path, const struct slipring_fie
                 fputs(path, columns->out);
                 return;
         }
-        text = columns->payload + field->offset_bytes;
-        fputc('"', columns->out);
-        for (i = 0; i < bytes && text[i];) {
-                unsigned length = character(text + i, bytes - i);
-
-                fputs(text[i] == '"' ? "\"" : "", columns->out);
-                fwrite(length ? (const char *) text + i : "?", 1, length ? length : 1,
-                       columns->out);
-                i += length ? length : 1;
-        }
-        fputc('"', columns->out);
+        render_csv_text(columns->payload + field->offset_bytes, type_text_bytes(field),
+                        columns->out);
 }
 
 static void columns_walk(struct columns *columns, const struct slipring_field *field, char *path);

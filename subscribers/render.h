@@ -45,6 +45,15 @@ void render_message(const struct render *render, const void *payload, FILE *out)
 void render_header(const struct render *render, FILE *out);
 
 /*
+ * render_csv_text() - write a string as RENDER_CSV does
+ * @text:       ends at a NUL, if there is one in it
+ * @bytes:      its length, or more
+ *
+ * In double quotes. What a terminal may not get becomes a question mark for each byte.
+ */
+void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out);
+
+/*
  * render_real() - a number as YAML and the others write it
  * @text:       room for it
  * @number:     the value

@@ -922,6 +922,163 @@ static void test_hole_in_the_middle(void **state) {
         (void) close(to);
 }
 
+static void put_false_head(struct mcap_buffer *file, uint64_t bytes) {
+        mcap_put_u8(file, MCAP_CHUNK);
+        mcap_put_u64(file, bytes);
+        mcap_put_u64(file, 0);
+        mcap_put_u64(file, UINT64_MAX);
+        mcap_put_u64(file, bytes - 40);
+        mcap_put_u32(file, 1);
+        mcap_put_u32(file, 0);
+        mcap_put_u64(file, bytes - 40);
+}
+
+#define HEADS 20000u
+#define HEAD_BYTES 49u
+
+/* Each of them could be a chunk that goes on to the end of the file. Reading them all would be 10
+ * GB; the file is 1 MB, and what is whole behind them is found. */
+static void test_false_chunks(void **state) {
+        struct mcap_writer_options options = {.chunk_bytes = 4096};
+        struct written message = {0, 0, 0, 200};
+        struct mcap_recovery recovery;
+        struct mcap_buffer heads = {0};
+        struct mcap_writer *writer;
+        struct mcap_error error;
+        int fd = file_make(), to = file_make();
+        off_t begin, bytes;
+
+        writer = writer_make(fd, &options, 1);
+        assert_int_equal(mcap_writer_flush(writer, &error), 0);
+        begin = file_bytes(fd);
+        assert_true(mcap_buffer_reserve(&heads, HEADS * HEAD_BYTES));
+        memset(heads.data, 0, HEADS * HEAD_BYTES);
+        assert_int_equal(
+                mcap_writer_attachment(writer, "heads", "", 0, heads.data, HEADS * HEAD_BYTES), 0);
+        while (message.sequence < 200) {
+                message.sequence++;
+                message.log_time_ns = message.sequence * MS;
+                assert_int_equal(put(writer, &message, &error), 0);
+        }
+        assert_int_equal(mcap_writer_close(writer, NULL, &error), 0);
+        bytes = file_bytes(fd);
+        /* In place of the attachment, behind what is no record. */
+        mcap_put(&heads, (const uint8_t[16]){0}, 16);
+        for (uint64_t i = 0; i < HEADS; i++) {
+                put_false_head(&heads, (uint64_t) (bytes - begin) - heads.bytes - 9);
+        }
+        assert_int_equal(pwrite(fd, heads.data, heads.bytes, begin), heads.bytes);
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+        assert_int_equal(recovery.messages, 200);
+        assert_true(recovery.gave_up);
+        assert_true(recovery.bytes_in_vain > (uint64_t) bytes);
+        assert_true(recovery.bytes_in_vain <= 4 * (uint64_t) bytes);
+        mcap_buffer_free(&heads);
+        (void) close(fd);
+        (void) close(to);
+}
+
+static void put_loose(struct mcap_buffer *file, const struct written *message) {
+        size_t record = mcap_record_begin(file, MCAP_MESSAGE);
+
+        mcap_put_u16(file, 1);
+        mcap_put_u32(file, message->sequence);
+        mcap_put_u64(file, message->log_time_ns);
+        mcap_put_u64(file, message->log_time_ns + 1);
+        for (size_t i = 0; i < message->bytes; i++) {
+                mcap_put_u8(file, data_at(message, i));
+        }
+        mcap_record_end(file, record);
+}
+
+/* Header, schema, channel, and messages that stand in no chunk; @ret_ends: of each record. */
+static void put_unchunked(struct mcap_buffer *file, size_t *ret_ends, uint32_t messages) {
+        struct written message = {0, 0, 0, 20};
+        size_t record;
+
+        mcap_put(file, MCAP_MAGIC, MCAP_MAGIC_BYTES);
+        record = mcap_record_begin(file, MCAP_HEADER);
+        mcap_put_string(file, "");
+        mcap_put_string(file, "test");
+        mcap_record_end(file, record);
+        *ret_ends++ = file->bytes;
+        record = mcap_record_begin(file, MCAP_SCHEMA);
+        mcap_put_u16(file, 1);
+        mcap_put_string(file, "test_msgs/msg/X");
+        mcap_put_string(file, "ros2msg");
+        mcap_put_string(file, SCHEMA_TEXT);
+        mcap_record_end(file, record);
+        *ret_ends++ = file->bytes;
+        record = mcap_record_begin(file, MCAP_CHANNEL);
+        mcap_put_u16(file, 1);
+        mcap_put_u16(file, 1);
+        mcap_put_string(file, "topic_0");
+        mcap_put_string(file, "cdr");
+        mcap_put_u32(file, 0);
+        mcap_record_end(file, record);
+        *ret_ends++ = file->bytes;
+        for (message.sequence = 1; message.sequence <= messages; message.sequence++) {
+                message.log_time_ns = message.sequence * MS;
+                put_loose(file, &message);
+                *ret_ends++ = file->bytes;
+        }
+}
+
+/* How many of them are there after @byte was changed, each as it was written. */
+static uint64_t
+recover_unchunked(const struct mcap_buffer *file, size_t at, uint8_t byte, bool *ret_damaged) {
+        struct written written = {0, 0, 0, 20};
+        struct mcap_recovery recovery;
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make(), to = file_make();
+        uint64_t count = 0;
+
+        file_write(fd, file->data, file->bytes);
+        assert_int_equal(pwrite(fd, &byte, 1, (off_t) at), 1);
+        assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
+        *ret_damaged = recovery.damage.code < 0;
+        assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
+        while (mcap_reader_next(reader, &message, &error) == 1) {
+                /* One whose length is damaged is not known from others: it has no checksum. */
+                if (message.bytes != written.bytes) {
+                        continue;
+                }
+                written.sequence = message.sequence;
+                written.log_time_ns = message.sequence * MS;
+                check_message(&message, &written);
+                count++;
+        }
+        mcap_reader_close(reader);
+        (void) close(fd);
+        (void) close(to);
+        return count;
+}
+
+/* Also where there are no chunks to look for, damage costs what it hits and nothing more. */
+static void test_damage_without_chunks(void **state) {
+        const uint32_t messages = 20;
+        struct mcap_buffer file = {0};
+        size_t ends[3 + 20], i;
+        bool damaged;
+
+        put_unchunked(&file, ends, messages);
+        /* Somebody's record in front, of no opcode that there is. */
+        assert_int_equal(recover_unchunked(&file, MCAP_MAGIC_BYTES, 0x7f, &damaged), messages);
+        assert_true(damaged);
+        /* The opcode of a message in the middle, and its length: too long, and longer than all. */
+        for (i = 5; i < 15; i++) {
+                assert_int_equal(recover_unchunked(&file, ends[i], 0x7f, &damaged), messages - 1);
+                assert_true(damaged);
+                assert_int_equal(recover_unchunked(&file, ends[i] + 1, 99, &damaged), messages - 1);
+                assert_true(damaged);
+                assert_int_equal(recover_unchunked(&file, ends[i] + 8, 99, &damaged), messages - 1);
+                assert_true(damaged);
+        }
+        mcap_buffer_free(&file);
+}
+
 /* A recorder that was killed between two chunks, and the whole of a message in a third. */
 static void test_killed_writer(void **state) {
         struct mcap_recovery recovery;
@@ -959,6 +1116,72 @@ static void test_killed_writer(void **state) {
         assert_int_equal(recovery.chunks, 2);
         assert_int_equal(recovery.chunks_lost, 0);
         assert_int_equal(recovery.damage.code, 0);
+        (void) close(fd);
+}
+
+/* Where nothing in a file agrees with its statistics, and no CRC says so. */
+static void test_statistics_that_cannot_be(void **state) {
+        const struct mcap_summary *summary;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        int fd = file_make();
+        size_t bytes, at;
+        uint8_t *data;
+
+        write_small(fd, MCAP_COMPRESSION_NONE);
+        data = file_read(fd, &bytes);
+        at = (size_t) mcap_load_u64(data + bytes - MCAP_MAGIC_BYTES - MCAP_FOOTER_BYTES + 9);
+        while (data[at] != MCAP_STATISTICS) {
+                at += MCAP_RECORD_HEAD_BYTES + (size_t) mcap_load_u64(data + at + 1);
+        }
+        at += MCAP_RECORD_HEAD_BYTES + 8 + 2 + 4 + 4 + 4 + 4;
+        assert_int_equal(mcap_load_u64(data + at), small[0].log_time_ns);
+        mcap_store_u64(data + at, UINT64_MAX - 1);
+        mcap_store_u32(data + bytes - MCAP_MAGIC_BYTES - 4, 0);
+        file_write(fd, data, bytes);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        summary = mcap_reader_summary(reader);
+        assert_false(summary->indexed);
+        assert_non_null(strstr(summary->damage.text, "ends before it begins"));
+        assert_int_equal(summary->start_ns, small[0].log_time_ns);
+        assert_int_equal(summary->end_ns, small[SMALL - 1].log_time_ns);
+        assert_int_equal(summary->message_count, SMALL);
+        mcap_reader_close(reader);
+        free(data);
+        (void) close(fd);
+}
+
+/* Somebody truncates a file that is written: at the next chunk and at the end that is an error, and
+ * what is left stays as it is. */
+static void test_truncated_meanwhile(void **state) {
+        struct mcap_recovery recovery;
+        struct mcap_writer *writer;
+        struct mcap_error error;
+        int fd = file_make(), flush;
+        off_t left;
+
+        for (flush = 0; flush < 2; flush++) {
+                assert_int_equal(ftruncate(fd, 0), 0);
+                writer = writer_make(fd, NULL, 2);
+                assert_int_equal(put(writer, &small[0], &error), 0);
+                assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                left = file_bytes(fd);
+                assert_int_equal(put(writer, &small[1], &error), 0);
+                assert_int_equal(mcap_writer_flush(writer, &error), 0);
+                assert_int_equal(ftruncate(fd, left), 0);
+                if (flush) {
+                        assert_int_equal(put(writer, &small[2], &error), 0);
+                        assert_int_equal(mcap_writer_flush(writer, &error), -ENODATA);
+                        assert_non_null(strstr(error.text, "became shorter"));
+                        assert_int_equal(put(writer, &small[3], &error), -ENODATA);
+                }
+                memset(&error, 0, sizeof(error));
+                assert_int_equal(mcap_writer_close(writer, NULL, &error), -ENODATA);
+                assert_non_null(strstr(error.text, "became shorter"));
+                assert_int_equal(file_bytes(fd), left);
+                recover_small(fd, &recovery);
+                assert_int_equal(recovery.messages, 1);
+        }
         (void) close(fd);
 }
 
@@ -1015,7 +1238,11 @@ int main(void) {
                 cmocka_unit_test(test_each_length_lz4),
                 cmocka_unit_test(test_cut_chunk),
                 cmocka_unit_test(test_hole_in_the_middle),
+                cmocka_unit_test(test_false_chunks),
+                cmocka_unit_test(test_damage_without_chunks),
                 cmocka_unit_test(test_killed_writer),
+                cmocka_unit_test(test_statistics_that_cannot_be),
+                cmocka_unit_test(test_truncated_meanwhile),
                 cmocka_unit_test(test_offsets_beyond_32_bits),
         };
 
