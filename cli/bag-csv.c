@@ -255,48 +255,12 @@ on_string(void *userdata, const struct msg_field *field, const uint8_t *text, si
         }
 }
 
-static void print_number(uint32_t kind, const uint8_t *at) {
-        uint64_t bits = 0;
-        double real;
-        float single;
-        char text[40];
-
-        memcpy(&bits, at, type_kind_bytes(kind));
-        switch (kind) {
-        case SLIPRING_KIND_BOOL:
-                fputs(bits ? "true" : "false", stdout);
-                break;
-        case SLIPRING_KIND_INT8:
-                printf("%" PRId8, (int8_t) bits);
-                break;
-        case SLIPRING_KIND_INT16:
-                printf("%" PRId16, (int16_t) bits);
-                break;
-        case SLIPRING_KIND_INT32:
-                printf("%" PRId32, (int32_t) bits);
-                break;
-        case SLIPRING_KIND_INT64:
-                printf("%" PRId64, (int64_t) bits);
-                break;
-        case SLIPRING_KIND_FLOAT32:
-                memcpy(&single, at, sizeof(single));
-                fputs(render_real(text, (double) single, true), stdout);
-                break;
-        case SLIPRING_KIND_FLOAT64:
-                memcpy(&real, at, sizeof(real));
-                fputs(render_real(text, real, false), stdout);
-                break;
-        default:
-                printf("%" PRIu64, bits);
-        }
-}
-
 static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
         const struct csv *csv = userdata;
 
         if (!csv->looking && !is_pad(field)) {
                 putchar(',');
-                print_number(field->kind, at);
+                render_csv_number(field->kind, at, stdout);
         }
 }
 

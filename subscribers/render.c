@@ -458,6 +458,10 @@ void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out) {
         fputc('"', out);
 }
 
+void render_csv_number(uint32_t kind, const uint8_t *at, FILE *out) {
+        print_number(kind, at, RENDER_CSV, out);
+}
+
 /* A string is one column. */
 static void
 column_text(struct columns *columns, const char *path, const struct slipring_field *field) {

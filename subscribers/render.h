@@ -54,6 +54,13 @@ void render_header(const struct render *render, FILE *out);
 void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out);
 
 /*
+ * render_csv_number() - write a number as RENDER_CSV does
+ * @kind:       of a scalar
+ * @at:         its bytes, not aligned
+ */
+void render_csv_number(uint32_t kind, const uint8_t *at, FILE *out);
+
+/*
  * render_real() - a number as YAML and the others write it
  * @text:       room for it
  * @number:     the value
