@@ -134,6 +134,7 @@ int output_open(struct recorder *recorder, struct slipring_error *reterr) {
                 return r;
         }
         output->serial++;
+        output->epoch_ns = recorder->epoch_ns;
         output->opened_ns = slipring_now_ns();
         output->flushed_ns = output->opened_ns;
         output->chunks = 0;
@@ -206,31 +207,43 @@ static void free_pairs(char **pairs) {
         free(pairs);
 }
 
-/* What the samples do not say: the bus, and how many samples each topic has lost in this file. */
+/* A number. False: no memory. */
+static bool put_pair(char **pairs, size_t *used, const char *key, const char *of, int64_t value) {
+        if (asprintf(&pairs[*used], "%s%s", key, of) < 0) {
+                pairs[*used] = NULL;
+                return false;
+        }
+        (*used)++;
+        if (asprintf(&pairs[*used], "%lld", (long long) value) < 0) {
+                pairs[*used] = NULL;
+                return false;
+        }
+        (*used)++;
+        return true;
+}
+
+/* What the samples do not say: the bus, by how much the clock of the day was set meanwhile, and how
+ * many samples each topic has lost in this file. */
 static int put_metadata(struct recorder *recorder) {
-        char **pairs = calloc(2 * recorder->total_count + 3, sizeof(*pairs));
+        char **pairs = calloc(2 * recorder->total_count + 5, sizeof(*pairs));
+        int64_t by_ns = (int64_t) (recorder->epoch_ns - recorder->output.epoch_ns);
         size_t used = 0;
+        bool there;
         int r = -ENOMEM;
 
         tracks_count(recorder, recorder->shown);
-        if (pairs && (pairs[used++] = strdup("bus")) &&
-            (pairs[used++] = strdup(recorder->options->bus))) {
-                r = 0;
+        there = pairs && (pairs[used++] = strdup("bus")) &&
+                (pairs[used++] = strdup(recorder->options->bus));
+        if (there && (by_ns >= CLOCK_SET_NS || by_ns <= -CLOCK_SET_NS)) {
+                there = put_pair(pairs, &used, "clock_set_by_ns", "", by_ns);
         }
-        for (size_t i = 0; r == 0 && i < recorder->total_count; i++) {
-                if (asprintf(&pairs[used], "missed.%s", recorder->shown[i].name) < 0) {
-                        pairs[used] = NULL;
-                        r = -ENOMEM;
-                } else if (asprintf(&pairs[++used], "%llu",
-                                    (unsigned long long) (recorder->shown[i].missed -
-                                                          recorder->missed_before[i])) < 0) {
-                        pairs[used] = NULL;
-                        r = -ENOMEM;
-                }
-                used++;
+        for (size_t i = 0; there && i < recorder->total_count; i++) {
+                there = put_pair(
+                        pairs, &used, "missed.", recorder->shown[i].name,
+                        (int64_t) (recorder->shown[i].missed - recorder->missed_before[i]));
                 recorder->missed_before[i] = recorder->shown[i].missed;
         }
-        if (r == 0) {
+        if (there) {
                 r = mcap_writer_metadata(recorder->output.writer, "slipring",
                                          (const char *const *) pairs);
         }
@@ -259,6 +272,7 @@ int output_close(struct recorder *recorder, struct slipring_error *reterr) {
         if (!output->writer) {
                 return 0;
         }
+        tracks_announce(recorder);
         /* Without it the file is less informative, not less whole. */
         (void) put_metadata(recorder);
         r = mcap_writer_close(output->writer, &counts, &error);

@@ -129,6 +129,7 @@ static int begin(struct recorder *recorder, struct slipring_error *reterr) {
         if (r < 0) {
                 return r;
         }
+        recorder->epoch_ns = (uint64_t) recorder->table.table->realtime_offset_ns;
         r = output_open(recorder, reterr);
         if (r < 0) {
                 return r;

@@ -6,6 +6,8 @@
 #include "subscribers/record/record.h"
 
 #define RECORD_ACTIVE ".active"
+/* The clock of the day was set, and not only measured once more. */
+#define CLOCK_SET_NS INT64_C(100000000)
 
 /* A type that the file describes already. */
 struct output_schema {
@@ -20,7 +22,8 @@ struct output {
         int fd;
         unsigned serial; /* from 1; channels are announced anew in each file */
         uint64_t opened_ns;
-        uint64_t chunks; /* when looked at last, at */
+        uint64_t epoch_ns; /* the clock of the day, at 0 of the monotonic one, as it was opened */
+        uint64_t chunks;   /* when looked at last, at */
         uint64_t flushed_ns;
         char *path;   /* NAME.mcap */
         char *active; /* NAME.mcap.active */
@@ -68,6 +71,7 @@ struct recorder {
         uint64_t file_bytes; /* of those */
 
         uint64_t started_ns;
+        uint64_t epoch_ns;          /* as of the file, but as it is now */
         struct record_topic *shown; /* for progress */
 };
 
@@ -78,12 +82,14 @@ recorder_note(const struct recorder *recorder, const char *format, ...);
 
 /* Has the directory said something since? */
 bool tracks_changed(const struct recorder *recorder);
-/* Take over what the directory says now. 0 or -ENOMEM. */
+/* Take over what the directory says now: topics, and the clock of the day. 0 or -ENOMEM. */
 int tracks_sync(struct recorder *recorder);
 /* Write what is new in all of them. 0 or the negative errno of the file. */
 int tracks_drain(struct recorder *recorder, struct slipring_error *reterr);
 /* Totals with what the open tracks have. */
 void tracks_count(const struct recorder *recorder, struct record_topic *topics);
+/* Announce in the file what has been silent in it. */
+void tracks_announce(struct recorder *recorder);
 void tracks_free(struct recorder *recorder);
 
 /* --- output.c: the file --- */

@@ -257,6 +257,20 @@ static void bus_lost(struct recorder *recorder) {
         mark_gone(recorder);
 }
 
+/* The clock of the day may be set, the one that samples have may not. */
+static void watch_clock(struct recorder *recorder) {
+        uint64_t epoch_ns = (uint64_t) recorder->table.table->realtime_offset_ns;
+        int64_t by_ns = (int64_t) (epoch_ns - recorder->epoch_ns);
+
+        if (by_ns >= CLOCK_SET_NS || by_ns <= -CLOCK_SET_NS) {
+                recorder_note(recorder,
+                              "the clock of the day was set by %+.3f s; times in '%s' go on as if "
+                              "it was not",
+                              (double) by_ns / 1e9, recorder->output.path);
+        }
+        recorder->epoch_ns = epoch_ns;
+}
+
 bool tracks_changed(const struct recorder *recorder) {
         const struct ring_reader reader = {.ring = recorder->directory.ring};
 
@@ -282,9 +296,12 @@ int tracks_sync(struct recorder *recorder) {
                 }
                 recorder->up = true;
         }
-        if (directory_read(&recorder->directory, &recorder->table, NULL) < 0 ||
-            (recorder->table.table->instance == recorder->instance &&
-             recorder->table.table->generation == recorder->generation)) {
+        if (directory_read(&recorder->directory, &recorder->table, NULL) < 0) {
+                return 0;
+        }
+        watch_clock(recorder);
+        if (recorder->table.table->instance == recorder->instance &&
+            recorder->table.table->generation == recorder->generation) {
                 return 0;
         }
         mark_gone(recorder);
@@ -345,11 +362,10 @@ static int write_next(struct recorder *recorder,
                 mcap_writer_rollback(writer);
                 return r == -EAGAIN ? 0 : r;
         }
-        time_ns = view.publish_time_ns + (uint64_t) recorder->table.table->realtime_offset_ns;
+        time_ns = view.publish_time_ns + recorder->output.epoch_ns;
         log_time_ns = time_ns;
         if (view.sequence == track->held && view.publish_time_ns < recorder->started_ns) {
-                log_time_ns =
-                        recorder->started_ns + (uint64_t) recorder->table.table->realtime_offset_ns;
+                log_time_ns = recorder->started_ns + recorder->output.epoch_ns;
         }
         /* It counts either way: the writer knows how many of all were lost. */
         track->samples++;
@@ -427,6 +443,18 @@ int tracks_drain(struct recorder *recorder, struct slipring_error *reterr) {
                 recorder->pace_ns = PACE_MIN_NS;
         }
         return 0;
+}
+
+void tracks_announce(struct recorder *recorder) {
+        for (size_t i = 0; i < recorder->track_count; i++) {
+                struct track *track = recorder->tracks[i];
+
+                /* Without it the file is less informative, not less whole. */
+                if (track->open && track->serial != recorder->output.serial &&
+                    output_channel(recorder, track, NULL) < 0) {
+                        return;
+                }
+        }
 }
 
 void tracks_free(struct recorder *recorder) {

@@ -388,12 +388,146 @@ static void test_recovery_of_damaged_leftovers(void **state) {
         bus_stop(&bus);
 }
 
+/*
+ * A clock that is set
+ */
+
+#define HOUR_NS INT64_C(3600000000000)
+
+static int64_t clock_set_by_ns;
+static char notes[4096];
+
+int __real_clock_gettime(clockid_t clock, struct timespec *ret_time);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time) {
+        int r = __real_clock_gettime(clock, ret_time);
+
+        if (clock == CLOCK_REALTIME) {
+                ret_time->tv_sec += clock_set_by_ns / 1000000000;
+        }
+        return r;
+}
+
+static void keep_note(void *userdata, const char *text) {
+        (void) snprintf(notes + strlen(notes), sizeof(notes) - strlen(notes), "%s\n", text);
+}
+
+/* Samples before and after somebody sets the clock three hours forward; what is published is taken
+ * before the next look, as a table that says so is. */
+static bool while_the_clock_is_set(void) {
+        looks++;
+        if (looks == 2) {
+                publish_all();
+        } else if (looks == 4) {
+                clock_set_by_ns = 3 * HOUR_NS;
+                registry_refresh(bus.registry);
+        } else if (looks == 6) {
+                publish_all();
+        }
+        return looks > 8;
+}
+
+static void record_over_a_set_clock(const char *name, uint64_t split_bytes) {
+        const struct record_options options = {
+                .bus = bus.name,
+                .name = name,
+                .split_bytes = split_bytes,
+                .wanted = every_topic,
+                .describe = undescribed,
+                .stopped = while_the_clock_is_set,
+                .note = keep_note,
+                .progress = no_progress,
+        };
+        struct slipring_error error = {0};
+
+        looks = 0;
+        clock_set_by_ns = 0;
+        notes[0] = '\0';
+        setup_bus();
+        assert_int_equal(record_run(&options, &error), 0);
+        assert_non_null(strstr(notes, "the clock of the day was set by +10800.000 s; times in"));
+        bus_stop(&bus);
+}
+
+struct times {
+        uint64_t first_ns, last_ns;
+        double set_by_s; /* what the file says of the clock; 0: nothing */
+};
+
+/* False: there is no such file. It is removed. */
+static bool times_of(const char *path, struct times *ret_times) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        struct mcap_text key, value;
+        struct mcap_metadata list;
+        struct mcap_message read;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        char number[32];
+
+        *ret_times = (struct times){0};
+        if (fd < 0) {
+                return false;
+        }
+        assert_int_equal(mcap_reader_open(&reader, fd, path, 0, &error), 0);
+        ret_times->first_ns = mcap_reader_summary(reader)->start_ns;
+        while (mcap_reader_next(reader, &read, &error) == 1) {
+                assert_true(read.log_time_ns >= ret_times->last_ns);
+                assert_true(read.publish_time_ns <= read.log_time_ns);
+                ret_times->last_ns = read.log_time_ns;
+        }
+        assert_int_equal(mcap_reader_metadata(reader, 0, &list, &error), 1);
+        while (mcap_get_pair(&list.pairs, &key, &value)) {
+                if (key.bytes == 15 && !memcmp(key.data, "clock_set_by_ns", 15)) {
+                        (void) snprintf(number, sizeof(number), "%.*s", (int) value.bytes,
+                                        (const char *) value.data);
+                        ret_times->set_by_s = strtod(number, NULL) / 1e9;
+                }
+        }
+        mcap_reader_close(reader);
+        (void) close(fd);
+        assert_int_equal(unlink(path), 0);
+        return true;
+}
+
+static void test_a_clock_that_is_set(void **state) {
+        struct times times, first = {0};
+        char path[32];
+        double set_by_s = 0;
+        unsigned files = 0;
+
+        /* Nobody's samples lie three hours apart. */
+        record_over_a_set_clock("x", 0);
+        assert_true(times_of("x.mcap", &times));
+        assert_true(times.last_ns - times.first_ns < HOUR_NS);
+        assert_true(times.set_by_s > 10799 && times.set_by_s < 10801);
+        /* A file after it has the new time. */
+        record_over_a_set_clock("x", 1);
+        for (;; files++) {
+                (void) snprintf(path, sizeof(path), "x_%u.mcap", files);
+                if (!times_of(path, &times)) {
+                        break;
+                }
+                first = files == 0 ? times : first;
+                set_by_s += times.set_by_s;
+                if (times.set_by_s == 0 && set_by_s > 0) {
+                        assert_true(times.first_ns - first.first_ns > 2 * HOUR_NS);
+                } else {
+                        assert_true(times.last_ns - first.first_ns < HOUR_NS);
+                }
+        }
+        /* One each, and what the topics held before. */
+        assert_int_equal(files, 2 * TOPICS * SAMPLES + TOPICS);
+        assert_true(set_by_s > 10799 && set_by_s < 10801);
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_recorder_without_memory),
                 cmocka_unit_test(test_player_without_memory),
                 cmocka_unit_test(test_player_of_damaged_files),
                 cmocka_unit_test(test_recovery_of_damaged_leftovers),
+                cmocka_unit_test(test_a_clock_that_is_set),
         };
         int failed;
 
