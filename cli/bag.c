@@ -243,6 +243,7 @@ json_info(const struct bag *bag, const struct mcap_summary *summary, struct loss
         json_text(&json, "file", bag->path);
         json_unsigned(&json, "bytes", summary->file_bytes);
         json_text(&json, "library", summary->library);
+        json_text(&json, "profile", summary->profile);
         json_bool(&json, "indexed", summary->indexed);
         json_text(&json, "damage", summary->damage.code ? summary->damage.text : NULL);
         json_unsigned(&json, "messages", summary->message_count);

@@ -8,11 +8,13 @@
 
 /* --- the reader's --- */
 
-/* The magic and the header. As mcap_reader_open(); sets @ret_offset to what follows. */
+/* The magic and the header, of which the texts are set. As mcap_reader_open(); sets @ret_offset to
+ * what follows. */
 int mcap_file_open(struct mcap_file *file,
                    int fd,
                    const char *name,
                    uint64_t memory_max,
+                   char profile[64],
                    char library[64],
                    uint64_t *ret_offset,
                    struct mcap_error *reterr);

@@ -71,10 +71,18 @@ struct mcap_reader {
 
 /* --- opening --- */
 
+static void header_text(struct mcap_cursor *cursor, char to[64]) {
+        struct mcap_text text = mcap_get_text(cursor);
+
+        (void) snprintf(to, 64, "%.*s", (int) (text.bytes < 63 ? text.bytes : 63),
+                        (const char *) text.data);
+}
+
 int mcap_file_open(struct mcap_file *file,
                    int fd,
                    const char *name,
                    uint64_t memory_max,
+                   char profile[64],
                    char library[64],
                    uint64_t *ret_offset,
                    struct mcap_error *reterr) {
@@ -82,7 +90,6 @@ int mcap_file_open(struct mcap_file *file,
         uint8_t magic[MCAP_MAGIC_BYTES];
         struct mcap_record record;
         struct mcap_cursor cursor;
-        struct mcap_text text;
         struct stat status;
         int r;
 
@@ -112,10 +119,8 @@ int mcap_file_open(struct mcap_file *file,
         r = mcap_record_load(file, &record, &content, reterr);
         if (r == 0) {
                 cursor = mcap_cursor_over(content.data, content.bytes);
-                (void) mcap_get_text(&cursor);
-                text = mcap_get_text(&cursor);
-                (void) snprintf(library, 64, "%.*s", (int) (text.bytes < 63 ? text.bytes : 63),
-                                (const char *) text.data);
+                header_text(&cursor, profile);
+                header_text(&cursor, library);
                 *ret_offset += MCAP_RECORD_HEAD_BYTES + record.bytes;
         }
         mcap_buffer_free(&content);
@@ -486,6 +491,7 @@ static void forget_index(struct mcap_reader *reader) {
         struct mcap_summary *summary = &reader->summary,
                             kept = {.damage = summary->damage, .file_bytes = summary->file_bytes};
 
+        memcpy(kept.profile, summary->profile, sizeof(kept.profile));
         memcpy(kept.library, summary->library, sizeof(kept.library));
         mcap_catalogue_free(&summary->catalogue);
         mcap_buffer_free(&reader->index);
@@ -555,8 +561,8 @@ static int open_file(struct mcap_reader *reader,
         if (!reader->name) {
                 return mcap_error_set(reterr, -ENOMEM, "%s: no memory for a reader", name);
         }
-        r = mcap_file_open(&reader->file, fd, reader->name, memory_max, reader->summary.library,
-                           &offset, reterr);
+        r = mcap_file_open(&reader->file, fd, reader->name, memory_max, reader->summary.profile,
+                           reader->summary.library, &offset, reterr);
         if (r < 0) {
                 return r;
         }

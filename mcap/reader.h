@@ -29,6 +29,7 @@ struct mcap_reader;
  * @attachment_count:   attachments
  * @metadata_count:     Metadata records
  * @file_bytes:         size of the file
+ * @profile:            what its channels and messages keep to: "ros2", or empty
  * @library:            who wrote it
  */
 struct mcap_summary {
@@ -45,6 +46,7 @@ struct mcap_summary {
         uint64_t attachment_count;
         uint64_t metadata_count;
         uint64_t file_bytes;
+        char profile[64];
         char library[64];
 };
 

@@ -463,14 +463,15 @@ int mcap_recover(int from_fd,
         struct mcap_writer_counts counts;
         struct recover recover = {0};
         struct mcap_error error = {0};
-        char library[64] = "";
+        char profile[64] = "", library[64] = "";
         int r, closed;
 
-        r = mcap_file_open(&recover.file, from_fd, from_name, memory_max, library, &recover.offset,
-                           reterr);
+        r = mcap_file_open(&recover.file, from_fd, from_name, memory_max, profile, library,
+                           &recover.offset, reterr);
         if (r < 0) {
                 return r;
         }
+        options.profile = profile;
         options.library = library;
         r = mcap_writer_open(&recover.writer, to_fd, to_name, &options, reterr);
         if (r < 0) {

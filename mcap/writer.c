@@ -815,14 +815,15 @@ static void writer_free(struct mcap_writer *w) {
         free(w);
 }
 
-static int write_header(struct mcap_writer *w, const char *library, struct mcap_error *reterr) {
+static int write_header(struct mcap_writer *w,
+                        const struct mcap_writer_options *options,
+                        struct mcap_error *reterr) {
         size_t begun;
 
         mcap_put(&w->pending, MCAP_MAGIC, MCAP_MAGIC_BYTES);
         begun = mcap_record_begin(&w->pending, MCAP_HEADER);
-        /* No profile: "ros2" promises metadata of ROS 2 that a bus does not have. */
-        mcap_put_string(&w->pending, "");
-        mcap_put_string(&w->pending, library ? library : "slipring");
+        mcap_put_string(&w->pending, options->profile ? options->profile : "");
+        mcap_put_string(&w->pending, options->library ? options->library : "slipring");
         mcap_record_end(&w->pending, begun);
         if (w->pending.failed || !mcap_buffer_reserve(&w->chunk, (size_t) w->chunk_bytes)) {
                 return no_memory(w, reterr);
@@ -861,7 +862,7 @@ int mcap_writer_open(struct mcap_writer **ret_writer,
         w->chunk_bytes = options->chunk_bytes ? options->chunk_bytes : CHUNK_BYTES;
         w->chunk_ns = options->chunk_ns ? options->chunk_ns : CHUNK_NS;
         w->reserves_space = true;
-        r = w->name ? write_header(w, options->library, reterr)
+        r = w->name ? write_header(w, options, reterr)
                     : mcap_error_set(reterr, -ENOMEM, "%s: no memory for a writer", name);
         if (r < 0) {
                 writer_free(w);

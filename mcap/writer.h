@@ -19,6 +19,8 @@ struct mcap_writer;
 
 /**
  * struct mcap_writer_options - how a file is written
+ * @profile:            what channels and messages keep to, for the header; NULL: none. "ros2"
+ *                      promises metadata of ROS 2 that a bus does not have
  * @library:            who wrote it, for the header; NULL: "slipring"
  * @compression:        of the chunks
  * @level:              of the compression, 0: the fast default
@@ -28,6 +30,7 @@ struct mcap_writer;
  *                      A recorder whose topics fall silent calls mcap_writer_flush() by the clock
  */
 struct mcap_writer_options {
+        const char *profile;
         const char *library;
         enum mcap_compression compression;
         int level;

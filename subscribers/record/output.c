@@ -111,6 +111,7 @@ static int remember(struct recorder *recorder, struct slipring_error *reterr) {
 
 int output_open(struct recorder *recorder, struct slipring_error *reterr) {
         const struct mcap_writer_options options = {
+                .library = "slipring " SLIPRING_VERSION,
                 .compression = recorder->options->compression,
         };
         struct output *output = &recorder->output;

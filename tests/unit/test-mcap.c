@@ -998,7 +998,7 @@ static void put_unchunked(struct mcap_buffer *file, size_t *ret_ends, uint32_t m
 
         mcap_put(file, MCAP_MAGIC, MCAP_MAGIC_BYTES);
         record = mcap_record_begin(file, MCAP_HEADER);
-        mcap_put_string(file, "");
+        mcap_put_string(file, "ros2");
         mcap_put_string(file, "test");
         mcap_record_end(file, record);
         *ret_ends++ = file->bytes;
@@ -1040,6 +1040,10 @@ recover_unchunked(const struct mcap_buffer *file, size_t at, uint8_t byte, bool 
         assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
         *ret_damaged = recovery.damage.code < 0;
         assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
+        if (at != MCAP_MAGIC_BYTES) {
+                assert_string_equal(mcap_reader_summary(reader)->profile, "ros2");
+                assert_string_equal(mcap_reader_summary(reader)->library, "test");
+        }
         while (mcap_reader_next(reader, &message, &error) == 1) {
                 /* One whose length is damaged is not known from others: it has no checksum. */
                 if (message.bytes != written.bytes) {
