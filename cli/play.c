@@ -248,7 +248,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                 {'l', "loop", NULL, "begin again at the end", .flag = &play.loop},
                 {'p', "start-paused", NULL, "begin with a pause", .flag = &play.paused},
                 {0, "start-offset", "S", "begin so many seconds after the first message",
-                 .real = &play.offset},
+                 .real = &play.offset, .zero = true},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
                  .text = &play.topics},
                 {0, "create", NULL,
