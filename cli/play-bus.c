@@ -233,6 +233,7 @@ static int choose(const struct cli *cli,
 }
 
 int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
+        struct slipring_error unknown = {0};
         struct mcap_error error = {0};
         struct mcap_reader *reader;
         /* A FIFO is refused, and not waited for. */
@@ -247,7 +248,13 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
                 cli_error(cli, "%s", error.text);
                 code = CLI_FAILURE;
         } else {
-                code = choose(cli, options, reader, bus);
+                code = CLI_FAILURE;
+                if (options->check(options->userdata, &mcap_reader_summary(reader)->catalogue,
+                                   &unknown) < 0) {
+                        cli_error(cli, "%s", unknown.text);
+                } else {
+                        code = choose(cli, options, reader, bus);
+                }
                 if (code == CLI_FAILURE && mcap_reader_summary(reader)->damage.code) {
                         /* What is missing may be behind it. */
                         cli_error(cli, "%s", mcap_reader_summary(reader)->damage.text);
