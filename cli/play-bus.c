@@ -21,6 +21,8 @@
 #include "cli/live.h"
 
 #define LOOK_NS 5000000L
+/* For so long a manager may take its bus down. */
+#define PATIENCE_S 5
 
 /*
  * Its name
@@ -265,22 +267,44 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
         return code;
 }
 
+/* Asks the manager to end. One that cannot hear, as it was stopped or hangs, is killed. Returns
+ * what waitpid() says of it. */
+static int end(const struct cli *cli, const struct play_bus *bus) {
+        const struct timespec while_it_ends = {.tv_nsec = LOOK_NS};
+        int status = 0;
+
+        kill(bus->manager, SIGTERM);
+        /* Counted, and not by the clock: this process may be stopped, too. */
+        for (long looks = PATIENCE_S * (1000000000L / LOOK_NS); looks > 0; looks--) {
+                if (waitpid(bus->manager, &status, WNOHANG) != 0) {
+                        return status;
+                }
+                nanosleep(&while_it_ends, NULL);
+        }
+        cli_error(cli,
+                  "the manager of bus '%s' did not end within %d s: it is killed, and the bus "
+                  "taken down without it",
+                  bus->name, PATIENCE_S);
+        kill(bus->manager, SIGKILL);
+        while (waitpid(bus->manager, &status, 0) < 0 && errno == EINTR) {
+        }
+        return status;
+}
+
 int play_bus_close(const struct cli *cli, struct play_bus *bus) {
         struct slipring_error error = {0};
         struct takedown down;
-        int status = 0;
+        int status;
 
         if (!bus->manager) {
                 return CLI_OK;
         }
-        kill(bus->manager, SIGTERM);
-        while (waitpid(bus->manager, &status, 0) < 0 && errno == EINTR) {
-        }
+        status = end(cli, bus);
         bus->manager = 0;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 return CLI_OK;
         }
-        /* Somebody ended it otherwise. */
+        /* It did not come to that. */
         if (takedown(&down, bus->name, false, &error) < 0 && error.code != -ENOENT) {
                 cli_error(cli, "%s", error.text);
                 return CLI_FAILURE;
