@@ -131,7 +131,7 @@ static bool string_walk(struct decode *decode, const struct msg_field *field) {
                 return false;
         }
         at = take(decode, 1, length);
-        if (at) {
+        if (at && decode->string) {
                 decode->string(decode->userdata, field, at, length);
         }
         return at != NULL;
@@ -153,7 +153,7 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
         }
         bytes = type_kind_bytes(field->kind);
         at = bytes ? take(decode, bytes, bytes) : NULL;
-        if (at) {
+        if (at && decode->number) {
                 decode->number(decode->userdata, field, at);
         }
         return at != NULL;
@@ -163,6 +163,9 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
 static size_t push(struct decode *decode, const char *format, const char *name, uint32_t index) {
         size_t length = strlen(decode->path);
 
+        if (!decode->number && !decode->string && !decode->length) {
+                return 0;
+        }
         if (name) {
                 snprintf(decode->path + length, sizeof(decode->path) - length, format, name);
         } else {
@@ -173,7 +176,7 @@ static size_t push(struct decode *decode, const char *format, const char *name, 
 }
 
 static bool elements(struct decode *decode, const struct msg_field *field, unsigned depth) {
-        uint32_t count = field->length;
+        uint32_t count = field->length, bytes = type_kind_bytes(field->kind);
         bool whole = true;
         size_t length;
 
@@ -184,6 +187,11 @@ static bool elements(struct decode *decode, const struct msg_field *field, unsig
                 if (decode->length) {
                         decode->length(decode->userdata, field, count);
                 }
+        }
+        if (!decode->number && bytes > 0) {
+                /* An image has a million of them. */
+                return count <= decode->bytes / bytes &&
+                       (count == 0 || take(decode, bytes, (size_t) count * bytes));
         }
         for (uint32_t i = 0; whole && i < count; i++) {
                 length = push(decode, NULL, NULL, i);

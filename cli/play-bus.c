@@ -189,7 +189,7 @@ static int make(const struct cli *cli,
                 return CLI_FAILURE;
         }
         code = play_schema_write(cli, options, reader, path, name, &topics);
-        if (code == CLI_OK) {
+        if (code == CLI_OK && !live_stopped()) {
                 code = start(cli, bus, path, topics);
         }
         (void) nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
