@@ -170,10 +170,12 @@ option_set(const struct cli *cli, const struct cli_option *option, const char *a
                 return false;
         }
         *option->real = strtod(argument, &end);
-        if (end != argument && !*end && isfinite(*option->real) && *option->real > 0) {
+        if (end != argument && !*end && isfinite(*option->real) &&
+            (*option->real > 0 || (option->zero && *option->real == 0))) {
                 return true;
         }
-        cli_error(cli, "--%s %s: must be a number above 0", option->name, argument);
+        cli_error(cli, "--%s %s: must be a number %s 0", option->name, argument,
+                  option->zero ? "from" : "above");
         return false;
 }
 

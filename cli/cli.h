@@ -52,7 +52,7 @@ enum {
 struct cli;
 
 /**
- * struct cli_option - an option of a verb; exactly one of the last four is set
+ * struct cli_option - an option of a verb; exactly one of @flag to @real is set
  * @letter:     "-o", 0 for none
  * @name:       "--output"
  * @argument:   what the help calls its argument; NULL for a flag
@@ -61,6 +61,7 @@ struct cli;
  * @text:       set to the argument
  * @number:     set to the argument, a whole number from 1 on
  * @real:       set to the argument, a number above 0
+ * @zero:       0 is a number for @real, too
  *
  * A table ends with an entry without name.
  */
@@ -73,6 +74,7 @@ struct cli_option {
         const char **text;
         uint64_t *number;
         double *real;
+        bool zero;
 };
 
 /**

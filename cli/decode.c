@@ -144,7 +144,7 @@ static bool string_walk(struct decode *decode, const struct msg_field *field) {
                 return false;
         }
         at = take(decode, 1, length);
-        if (at) {
+        if (at && decode->string) {
                 decode->string(decode->userdata, field, at, length);
         }
         return at != NULL;
@@ -166,7 +166,7 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
         }
         bytes = type_kind_bytes(field->kind);
         at = bytes ? take_number(decode, bytes) : NULL;
-        if (at) {
+        if (at && decode->number) {
                 decode->number(decode->userdata, field, at);
         }
         return at != NULL;
@@ -176,6 +176,9 @@ static bool value(struct decode *decode, const struct msg_field *field, unsigned
 static size_t push(struct decode *decode, const char *format, const char *name, uint32_t index) {
         size_t length = strlen(decode->path);
 
+        if (!decode->number && !decode->string && !decode->length) {
+                return 0;
+        }
         if (name) {
                 snprintf(decode->path + length, sizeof(decode->path) - length, format, name);
         } else {
@@ -185,10 +188,22 @@ static size_t push(struct decode *decode, const char *format, const char *name, 
         return length;
 }
 
-static bool elements(struct decode *decode, const struct msg_field *field, unsigned depth) {
-        uint32_t count = field->length;
+static bool
+each(struct decode *decode, const struct msg_field *field, uint32_t count, unsigned depth) {
         bool whole = true;
         size_t length;
+
+        for (uint32_t i = 0; whole && i < count; i++) {
+                length = push(decode, NULL, NULL, i);
+                whole = value(decode, field, depth);
+                decode->path[length] = '\0';
+        }
+        return whole;
+}
+
+static bool elements(struct decode *decode, const struct msg_field *field, unsigned depth) {
+        uint32_t count = field->length, bytes = type_kind_bytes(field->kind);
+        bool whole;
 
         if (field->array != MSG_ARRAY) {
                 if (!length_take(decode, &count)) {
@@ -198,10 +213,12 @@ static bool elements(struct decode *decode, const struct msg_field *field, unsig
                         decode->length(decode->userdata, field, count);
                 }
         }
-        for (uint32_t i = 0; whole && i < count; i++) {
-                length = push(decode, NULL, NULL, i);
-                whole = value(decode, field, depth);
-                decode->path[length] = '\0';
+        if (!decode->number && bytes > 0) {
+                /* An image has a million of them. */
+                whole = count <= decode->bytes / bytes &&
+                        (count == 0 || take(decode, bytes, (size_t) count * bytes));
+        } else {
+                whole = each(decode, field, count, depth);
         }
         if (whole && decode->end && field->array != MSG_ARRAY) {
                 decode->end(decode->userdata, field, count);

@@ -30,8 +30,9 @@ struct decode_type {
  * @type_count: how many
  * @diagnostics: mistakes in the text
  * @path:       of the field that the four below are told of: "wheels[0].speed"
- * @number:     a number; @at is not aligned
- * @string:     a string, without the encapsulation's length; may have a NUL at its end
+ * @number:     a number; @at is not aligned; NULL: nobody is told, and arrays of them are passed
+ * over
+ * @string:     a string, without the encapsulation's length; may have a NUL at its end; may be NULL
  * @length:     of a sequence, before its elements; may be NULL
  * @end:        of a sequence, behind its elements; may be NULL
  * @userdata:   for the four

@@ -21,6 +21,8 @@
 #include "cli/live.h"
 
 #define LOOK_NS 5000000L
+/* For so long a manager may take its bus down. */
+#define PATIENCE_S 5
 
 /*
  * Its name
@@ -187,7 +189,7 @@ static int make(const struct cli *cli,
                 return CLI_FAILURE;
         }
         code = play_schema_write(cli, options, reader, path, name, &topics);
-        if (code == CLI_OK) {
+        if (code == CLI_OK && !live_stopped()) {
                 code = start(cli, bus, path, topics);
         }
         (void) nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
@@ -233,6 +235,7 @@ static int choose(const struct cli *cli,
 }
 
 int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
+        struct slipring_error unknown = {0};
         struct mcap_error error = {0};
         struct mcap_reader *reader;
         /* A FIFO is refused, and not waited for. */
@@ -247,7 +250,13 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
                 cli_error(cli, "%s", error.text);
                 code = CLI_FAILURE;
         } else {
-                code = choose(cli, options, reader, bus);
+                code = CLI_FAILURE;
+                if (options->check(options->userdata, &mcap_reader_summary(reader)->catalogue,
+                                   &unknown) < 0) {
+                        cli_error(cli, "%s", unknown.text);
+                } else {
+                        code = choose(cli, options, reader, bus);
+                }
                 if (code == CLI_FAILURE && mcap_reader_summary(reader)->damage.code) {
                         /* What is missing may be behind it. */
                         cli_error(cli, "%s", mcap_reader_summary(reader)->damage.text);
@@ -258,22 +267,44 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
         return code;
 }
 
+/* Asks the manager to end. One that cannot hear, as it was stopped or hangs, is killed. Returns
+ * what waitpid() says of it. */
+static int end(const struct cli *cli, const struct play_bus *bus) {
+        const struct timespec while_it_ends = {.tv_nsec = LOOK_NS};
+        int status = 0;
+
+        kill(bus->manager, SIGTERM);
+        /* Counted, and not by the clock: this process may be stopped, too. */
+        for (long looks = PATIENCE_S * (1000000000L / LOOK_NS); looks > 0; looks--) {
+                if (waitpid(bus->manager, &status, WNOHANG) != 0) {
+                        return status;
+                }
+                nanosleep(&while_it_ends, NULL);
+        }
+        cli_error(cli,
+                  "the manager of bus '%s' did not end within %d s: it is killed, and the bus "
+                  "taken down without it",
+                  bus->name, PATIENCE_S);
+        kill(bus->manager, SIGKILL);
+        while (waitpid(bus->manager, &status, 0) < 0 && errno == EINTR) {
+        }
+        return status;
+}
+
 int play_bus_close(const struct cli *cli, struct play_bus *bus) {
         struct slipring_error error = {0};
         struct takedown down;
-        int status = 0;
+        int status;
 
         if (!bus->manager) {
                 return CLI_OK;
         }
-        kill(bus->manager, SIGTERM);
-        while (waitpid(bus->manager, &status, 0) < 0 && errno == EINTR) {
-        }
+        status = end(cli, bus);
         bus->manager = 0;
         if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
                 return CLI_OK;
         }
-        /* Somebody ended it otherwise. */
+        /* It did not come to that. */
         if (takedown(&down, bus->name, false, &error) < 0 && error.code != -ENOENT) {
                 cli_error(cli, "%s", error.text);
                 return CLI_FAILURE;

@@ -46,11 +46,13 @@ int play_bus_close(const struct cli *cli, struct play_bus *bus);
  * @bus:        name of the bus
  * @ret_topics: set to how many topics it has
  *
- * Types are those of the text in the file. Strings and lengths of sequences are those of the
- * first message: on a bus they never change. What cannot be on a bus is left out, with a message
- * that says why. Units stand in recordings of slipring beside the types.
+ * Types are those of the text in the file. Units and bounds stand in recordings of slipring beside
+ * the types. In other files all messages are looked at, if a type has strings or sequences without
+ * a bound: what changes among them has the longest one as its bound, and the rest stays as it is.
+ * What cannot be on a bus is left out, with a message that says why.
  *
- * Return: CLI_OK, or the exit code, with a message printed.
+ * Return: CLI_OK, also if live_stopped() before it was written; or the exit code, with a message
+ *         printed.
  */
 int play_schema_write(const struct cli *cli,
                       const struct play_options *options,

@@ -4,8 +4,9 @@
  * Own types of the bus that was recorded become own types again: their packages and their units
  * stand beside them, so that they have the identity that programs compiled for them ask for. Every
  * other type becomes a message file as ROS 2 has them, which is all that a file of somebody else
- * says. Of a message of ROS 2 the bounds stand beside it, too; without them a string or sequence
- * has what the first message has, unless its text has a bound.
+ * says. What has no bound there, nor beside the messages, is looked for in them: in a recording of
+ * slipring it never changes, and one message says all; in other files it may, and each of them is
+ * looked at for the longest.
  */
 
 #include <errno.h>
@@ -18,17 +19,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <slipring/sample.h>
+
 #include "bus/error.h"
 #include "bus/topic.h"
 #include "bus/type.h"
-#include "cli/decode.h"
+#include "cli/live.h"
 #include "cli/play-bus.h"
+#include "cli/play-lengths.h"
 #include "cli/view.h"
 #include "schema/buffer.h"
 #include "schema/schema.h"
 
-/* A ring is as deep as a second of the topic, within these. */
+/* A ring is as deep as a second of the topic, within the first of these; but it has the usual depth
+ * at least, within the second: room for the longest of everything may be much. */
 #define RING_BYTES_MAX (64.0 * 1024 * 1024)
+#define RING_BYTES_LIMIT (256.0 * 1024 * 1024)
+#define PROGRESS_NS UINT64_C(200000000)
 
 /* A type that stands in the schema, or in a file beside it. */
 struct placed {
@@ -37,14 +44,20 @@ struct placed {
         bool own;
 };
 
-/* What never changes of a message: the length of a sequence, or its strings by the innermost
- * index. */
-struct held {
-        const char *path; /* without indexes */
-        bool sequence;
-        uint32_t length;
-        char **texts;
-        size_t count;
+/* A topic, and what is known of it. */
+struct subject {
+        const struct mcap_channel *channel;
+        const struct mcap_schema *schema;
+        const char *name;
+        struct mcap_text units;
+        struct mcap_text bounds;
+        bool fixed; /* what is not among its bounds never changes */
+        bool own;   /* the schema says of its type what it has to */
+        bool dropped;
+        bool scanned;         /* and not only the first message */
+        uint32_t field_count; /* of its type, nested ones each time that they are come to */
+        bool loose;           /* something in its type has no bound */
+        struct lengths lengths;
 };
 
 struct plan {
@@ -59,20 +72,13 @@ struct plan {
         struct buffer topics;
         struct placed *placed;
         size_t placed_count;
-        const char **names; /* of topics */
-        size_t name_count;
-
-        /* The channel that is being looked at. */
-        const struct mcap_channel *channel;
-        struct mcap_text units;
-        struct mcap_text bounds;
-        bool bounds_known; /* what is not among them never changes */
-        bool own;          /* the schema says of its type what it has to */
-        struct decode decode;
-        struct held *held;
-        size_t held_count;
-        size_t message_bytes;
-        uint32_t field_count; /* of its type, nested ones each time that they are come to */
+        struct subject *subjects;
+        size_t subject_count;
+        struct subject **subject_of; /* by channel */
+        size_t text_bytes;           /* of their types */
+        struct mcap_error broken;    /* where looking at messages ended */
+        struct subject *subject;     /* that is being put */
+        size_t topic_count;          /* that stand in the schema */
         char problem[512];
 };
 
@@ -90,186 +96,83 @@ static bool no_memory(struct plan *plan) {
         return impossible(plan, "out of memory");
 }
 
-/* What stands behind a key in lines that a recorder wrote, "" if there is no such line. */
-static struct mcap_text line_of(const struct mcap_text *lines, const char *key) {
-        const char *line = (const char *) lines->data, *end = line + lines->bytes;
-        const size_t length = strlen(key);
-
-        while (line < end) {
-                const char *next = memchr(line, '\n', (size_t) (end - line));
-                size_t bytes = (size_t) ((next ? next : end) - line);
-
-                if (bytes > length && !memcmp(line, key, length) && line[length] == ' ') {
-                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
-                                                  .bytes = bytes - length - 1};
-                }
-                line = next ? next + 1 : end;
-        }
-        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
-}
-
 /*
- * What a message holds
+ * What messages hold
  */
 
-/* "a[3].b[7]" as "a.b", and the 7. */
-static size_t strip(const char *from, char *to) {
-        size_t index = 0;
+static const char none_fits[] = "none of its messages is of its type";
 
-        while (*from) {
-                if (*from != '[') {
-                        *to++ = *from++;
-                        continue;
-                }
-                index = strtoul(from + 1, NULL, 10);
-                from += strcspn(from, "]");
-                from += *from == ']';
-        }
-        *to = '\0';
-        return index;
+static bool this_subject(const struct mcap_channel *channel, void *context) {
+        const struct subject *subject = context;
+
+        return channel == subject->channel;
 }
 
-static struct held *held_of(struct plan *plan, const char *path, bool sequence) {
-        struct held *larger;
-        char *copy;
-
-        for (size_t i = 0; i < plan->held_count; i++) {
-                if (plan->held[i].sequence == sequence && !strcmp(plan->held[i].path, path)) {
-                        return &plan->held[i];
-                }
-        }
-        copy = arena_copy(&plan->arena, path, strlen(path));
-        larger = reallocarray(plan->held, plan->held_count + 1, sizeof(*larger));
-        plan->held = larger ? larger : plan->held;
-        if (!copy || !larger) {
-                no_memory(plan);
-                return NULL;
-        }
-        larger += plan->held_count++;
-        *larger = (struct held){.path = copy, .sequence = sequence, .length = UINT32_MAX};
-        return larger;
-}
-
-/* The bound of a string, or of a sequence; 0: it is not known to change. */
-static uint32_t bound_of(const struct plan *plan, const char *what, const char *path) {
-        char key[sizeof(plan->decode.path) + 16], number[16] = "";
-        struct mcap_text line;
-
-        (void) snprintf(key, sizeof(key), "%s %s", what, path);
-        line = line_of(&plan->bounds, key);
-        memcpy(number, line.data, line.bytes < sizeof(number) ? line.bytes : 0);
-        return (uint32_t) strtoul(number, NULL, 10);
-}
-
-static void on_number(void *userdata, const struct msg_field *field, const uint8_t *at) {
-        (void) userdata;
-        (void) field;
-        (void) at;
-}
-
-static void on_length(void *userdata, const struct msg_field *field, uint32_t count) {
-        struct plan *plan = userdata;
-        char path[sizeof(plan->decode.path)];
-        struct held *held;
-
-        /* Whatever comes after a problem is not kept: a message may be as large as the file. */
-        if (*plan->problem) {
-                return;
-        }
-        strip(plan->decode.path, path);
-        if (plan->bounds_known ? bound_of(plan, "sequence", path) > 0
-                               : field->array == MSG_BOUNDED) {
-                return;
-        }
-        held = held_of(plan, path, true);
-        if (held && held->length != UINT32_MAX && held->length != count) {
-                impossible(plan, "sequences '%s' of one message have different lengths", path);
-        }
-        if (held) {
-                held->length = count;
-        }
-}
-
-/* One more of those whose path is the same. */
-static void hold_text(struct plan *plan, struct held *held, const char *text, size_t length) {
-        char **larger = NULL, *copy;
-
-        /* Each is a field. */
-        if (held->count == SLIPRING_FIELDS_MAX) {
-                impossible(plan, "there are more than %u strings '%s'", SLIPRING_FIELDS_MAX,
-                           held->path);
-                return;
-        }
-        copy = arena_copy(&plan->arena, text, length);
-        if (copy) {
-                larger = reallocarray(held->texts, held->count + 1, sizeof(*larger));
-        }
-        if (!larger) {
-                no_memory(plan);
-                return;
-        }
-        held->texts = larger;
-        larger[held->count++] = copy;
-}
-
-static void
-on_string(void *userdata, const struct msg_field *field, const uint8_t *bytes, size_t count) {
-        const char *text = (const char *) bytes, *other;
-        size_t index, length = strnlen(text, count);
-        struct plan *plan = userdata;
-        char path[sizeof(plan->decode.path)];
-        struct held *held;
-
-        if (*plan->problem) {
-                return;
-        }
-        index = strip(plan->decode.path, path);
-        if (plan->bounds_known ? bound_of(plan, "string", path) > 0 : field->string_bound > 0) {
-                return;
-        }
-        for (size_t i = 0; i < length; i++) {
-                if (text[i] < ' ' || text[i] > '~') {
-                        impossible(plan, "string '%s' is not of printable ASCII", path);
-                        return;
-                }
-        }
-        held = held_of(plan, path, false);
-        if (!held) {
-                return;
-        }
-        if (index >= held->count) {
-                hold_text(plan, held, text, length);
-                return;
-        }
-        other = held->texts[index];
-        if (strlen(other) != length || memcmp(other, text, length) != 0) {
-                impossible(plan, "strings '%s' differ by more than the index of an element", path);
-        }
-}
-
-static bool this_channel(const struct mcap_channel *channel, void *context) {
-        const struct plan *plan = context;
-
-        return channel == plan->channel;
-}
-
-static bool look_at_message(struct plan *plan) {
+/* At the first that is of its type. */
+static bool look_at_one(struct plan *plan, struct subject *subject) {
         struct mcap_error error = {0};
         struct mcap_message message;
         int r;
 
-        if (mcap_reader_select(plan->reader, this_channel, plan, 0, UINT64_MAX) < 0) {
+        if (mcap_reader_select(plan->reader, this_subject, subject, 0, UINT64_MAX) < 0) {
                 return no_memory(plan);
         }
-        r = mcap_reader_next(plan->reader, &message, &error);
-        if (r <= 0) {
-                return impossible(plan, "%s", r < 0 ? error.text : "it has no message");
+        do {
+                r = mcap_reader_next(plan->reader, &message, &error);
+        } while (r == 1 && !lengths_add(&subject->lengths, &message) && !live_stopped());
+        return r == 1 || impossible(plan, "%s", r < 0 ? error.text : none_fits);
+}
+
+static struct subject *subject_of(const struct plan *plan, const struct mcap_channel *channel) {
+        return plan->subject_of[channel - plan->summary->catalogue.channels];
+}
+
+static bool is_scanned(const struct mcap_channel *channel, void *context) {
+        const struct subject *subject = subject_of(context, channel);
+
+        return subject && subject->scanned;
+}
+
+static void progress(uint64_t done, uint64_t all, uint64_t *told_ns) {
+        uint64_t now = slipring_now_ns();
+
+        if (now - *told_ns > PROGRESS_NS && isatty(STDERR_FILENO)) {
+                *told_ns = now;
+                fprintf(stderr, "\r\033[Klooking for the longest of what changes: %" PRIu64 " %%",
+                        100 * done / all);
+                fflush(stderr);
         }
-        plan->message_bytes = message.bytes;
-        if (!decode_walk(&plan->decode, &message)) {
-                return impossible(plan, "its first message is not of its type");
+}
+
+/* Once through the file, for all topics that need it. What is behind a damage is not played,
+ * either, and it is the player who says so. */
+static void look_at_all(struct plan *plan) {
+        const struct mcap_catalogue *catalogue = &plan->summary->catalogue;
+        uint64_t started_ns = slipring_now_ns(), told_ns = started_ns, done = 0, all = 0;
+        struct mcap_message message;
+        int r;
+
+        for (size_t i = 0; i < catalogue->channel_count; i++) {
+                if (is_scanned(&catalogue->channels[i], plan)) {
+                        all += catalogue->channels[i].message_count;
+                }
         }
-        return !*plan->problem;
+        if (all == 0) {
+                return;
+        }
+        r = mcap_reader_select(plan->reader, is_scanned, plan, 0, UINT64_MAX);
+        if (r < 0) {
+                plan->broken = (struct mcap_error){.code = r, .text = "out of memory"};
+                return;
+        }
+        while (!live_stopped() && mcap_reader_next(plan->reader, &message, &plan->broken) == 1) {
+                (void) lengths_add(&subject_of(plan, message.channel)->lengths, &message);
+                done++;
+                progress(done < all ? done : all, all, &told_ns);
+        }
+        if (told_ns != started_ns) {
+                fputs("\r\033[K", stderr);
+        }
 }
 
 /*
@@ -280,30 +183,23 @@ static const char *base_name(const char *name) {
         return strrchr(name, '/') + 1;
 }
 
-/* Time and Duration, which the schema has as kinds; NULL for others. */
-static const char *builtin(const struct msg_field *field) {
-        if (field->kind != SLIPRING_KIND_STRUCT) {
-                return NULL;
-        }
-        if (!strcmp(field->nested_name, "builtin_interfaces/msg/Time")) {
-                return "time";
-        }
-        return strcmp(field->nested_name, "builtin_interfaces/msg/Duration") ? NULL : "duration";
-}
-
 /* A small text may have types that nest each other some times, and so on: more fields than anybody
  * can look at. False: there are more than a type may have. */
-static bool fields_fit(struct plan *plan, const struct msg *msg, unsigned depth) {
+static bool
+look_at_type(struct plan *plan, struct subject *subject, const struct msg *msg, unsigned depth) {
         for (size_t i = 0; depth <= SLIPRING_NESTING_MAX && i < msg->field_count; i++) {
+                const struct msg_field *field = &msg->fields[i];
                 const struct decode_type *nested = NULL;
 
-                if (++plan->field_count > SLIPRING_FIELDS_MAX) {
+                if (++subject->field_count > SLIPRING_FIELDS_MAX) {
                         return impossible(plan, "its type has too many fields");
                 }
-                if (msg->fields[i].kind == SLIPRING_KIND_STRUCT) {
-                        nested = decode_type_find(&plan->decode, msg->fields[i].nested_name);
+                subject->loose |= field->array == MSG_SEQUENCE ||
+                                  (field->kind == MSG_KIND_STRING && field->string_bound == 0);
+                if (field->kind == SLIPRING_KIND_STRUCT) {
+                        nested = decode_type_find(&subject->lengths.decode, field->nested_name);
                 }
-                if (nested && !fields_fit(plan, nested->msg, depth + 1)) {
+                if (nested && !look_at_type(plan, subject, nested->msg, depth + 1)) {
                         return false;
                 }
         }
@@ -311,7 +207,10 @@ static bool fields_fit(struct plan *plan, const struct msg *msg, unsigned depth)
 }
 
 /* May the schema have this as an own type? */
-static bool is_own(const struct plan *plan, const struct msg *msg, unsigned depth) {
+static bool is_own(const struct plan *plan,
+                   const struct decode *decode,
+                   const struct msg *msg,
+                   unsigned depth) {
         if (depth > SLIPRING_NESTING_MAX || !*plan->package ||
             strcmp(msg->package, plan->package) != 0 || msg->field_count == 0) {
                 return false;
@@ -329,11 +228,11 @@ static bool is_own(const struct plan *plan, const struct msg *msg, unsigned dept
                     (field->kind == MSG_KIND_STRING && field->string_bound == 0)) {
                         return false;
                 }
-                if (field->kind != SLIPRING_KIND_STRUCT || builtin(field)) {
+                if (field->kind != SLIPRING_KIND_STRUCT || lengths_builtin(field)) {
                         continue;
                 }
-                nested = decode_type_find(&plan->decode, field->nested_name);
-                if (!nested || !is_own(plan, nested->msg, depth + 1)) {
+                nested = decode_type_find(decode, field->nested_name);
+                if (!nested || !is_own(plan, decode, nested->msg, depth + 1)) {
                         return false;
                 }
         }
@@ -364,10 +263,13 @@ static bool place(struct plan *plan, const struct decode_type *type, bool own) {
 }
 
 /* Is each type new, or as it was on another topic? */
-static bool types_agree(struct plan *plan, bool own) {
-        for (size_t i = 0; i < plan->decode.type_count; i++) {
-                const struct decode_type *type = &plan->decode.types[i];
-                const struct placed *placed = placed_find(plan, type->msg->name, own);
+static bool types_agree(struct plan *plan) {
+        const struct decode *decode = &plan->subject->lengths.decode;
+
+        for (size_t i = 0; i < decode->type_count; i++) {
+                const struct decode_type *type = &decode->types[i];
+                const struct placed *placed =
+                        placed_find(plan, type->msg->name, plan->subject->own);
 
                 if (!msg_name_check(type->msg->name)) {
                         return impossible(plan, "'%s' is no name of a type", type->msg->name);
@@ -379,15 +281,6 @@ static bool types_agree(struct plan *plan, bool own) {
                 }
         }
         return true;
-}
-
-static void put_text(struct buffer *buffer, const char *text, size_t bytes) {
-        buffer_print(buffer, "\"");
-        for (size_t i = 0; i < bytes; i++) {
-                buffer_print(buffer, "%s%c", text[i] == '"' || text[i] == '\\' ? "\\" : "",
-                             text[i]);
-        }
-        buffer_print(buffer, "\"");
 }
 
 /* The constants before a field, by what their names say behind the field's. */
@@ -411,8 +304,8 @@ static void put_values(struct plan *plan, const struct msg *msg, size_t index) {
 
 static void put_field(struct plan *plan, const struct msg *msg, size_t index, const char *path) {
         const struct msg_field *field = &msg->fields[index];
-        const char *name = builtin(field);
-        struct mcap_text unit = line_of(&plan->units, path);
+        const char *name = lengths_builtin(field);
+        struct mcap_text unit = lengths_line(&plan->subject->units, path);
 
         if (!name) {
                 name = field->kind == SLIPRING_KIND_STRUCT ? base_name(field->nested_name)
@@ -430,7 +323,7 @@ static void put_field(struct plan *plan, const struct msg *msg, size_t index, co
         buffer_print(&plan->types, "\"");
         if (unit.bytes > 0) {
                 buffer_print(&plan->types, ", unit: ");
-                put_text(&plan->types, (const char *) unit.data, unit.bytes);
+                lengths_put_text(&plan->types, (const char *) unit.data, unit.bytes);
         }
         put_values(plan, msg, index);
         buffer_print(&plan->types, "}\n");
@@ -461,8 +354,11 @@ static bool put_own(struct plan *plan, const struct decode_type *type, const cha
                         if (!nested && !type_is_pad(field->name)) {
                                 put_field(plan, msg, i, path);
                         }
-                        if (nested && field->kind == SLIPRING_KIND_STRUCT && !builtin(field) &&
-                            !put_own(plan, decode_type_find(&plan->decode, field->nested_name),
+                        if (nested && field->kind == SLIPRING_KIND_STRUCT &&
+                            !lengths_builtin(field) &&
+                            !put_own(plan,
+                                     decode_type_find(&plan->subject->lengths.decode,
+                                                      field->nested_name),
                                      path)) {
                                 return false;
                         }
@@ -514,174 +410,186 @@ static bool put_message(struct plan *plan, const struct decode_type *type) {
  * Topics
  */
 
-static uint32_t depth_of(const struct plan *plan) {
+static uint32_t depth_of(const struct plan *plan, uint64_t bytes) {
         double seconds = (double) (plan->summary->end_ns - plan->summary->start_ns) / 1e9;
-        double rate = seconds > 0 ? (double) plan->channel->message_count / seconds : 0;
-        double depth = fmin(ceil(rate) + 1, RING_BYTES_MAX / (double) plan->message_bytes);
+        double rate = seconds > 0 ? (double) plan->subject->channel->message_count / seconds : 0;
+        double depth = fmin(ceil(rate) + 1, RING_BYTES_MAX / (double) bytes);
+        double least = fmin(SCHEMA_DEPTH_DEFAULT, RING_BYTES_LIMIT / (double) bytes);
 
-        return (uint32_t) fmin(fmax(depth, SCHEMA_DEPTH_DEFAULT), SCHEMA_DEPTH_MAX);
+        return (uint32_t) fmin(fmax(fmax(depth, least), SCHEMA_DEPTH_MIN), SCHEMA_DEPTH_MAX);
 }
 
-static bool all_equal(const struct held *held) {
-        for (size_t i = 1; i < held->count; i++) {
-                if (strcmp(held->texts[i], held->texts[0]) != 0) {
-                        return false;
-                }
+/* Has a schema room for so many lines of a topic? */
+static bool section_fits(const struct buffer *lines) {
+        size_t count = 0;
+
+        for (size_t i = 0; i < lines->length; i++) {
+                count += lines->text[i] == '\n';
         }
-        return true;
+        return count <= SCHEMA_VALUES_MAX;
 }
 
-static void put_held(struct plan *plan, bool sequences) {
-        const char *title = sequences ? "    lengths:\n" : "    const:\n";
-
-        for (size_t i = 0; i < plan->held_count; i++) {
-                const struct held *held = &plan->held[i];
-
-                if (held->sequence != sequences) {
-                        continue;
-                }
-                buffer_print(&plan->topics, "%s      %s: ", title, held->path);
-                title = "";
-                if (sequences) {
-                        buffer_print(&plan->topics, "%" PRIu32, held->length);
-                } else if (all_equal(held)) {
-                        put_text(&plan->topics, held->texts[0], strlen(held->texts[0]));
-                } else {
-                        for (size_t k = 0; k < held->count; k++) {
-                                buffer_print(&plan->topics, "%s", k ? ", " : "[");
-                                put_text(&plan->topics, held->texts[k], strlen(held->texts[k]));
-                        }
-                        buffer_print(&plan->topics, "]");
-                }
-                buffer_print(&plan->topics, "\n");
+static void put_section(struct plan *plan, const char *title, const struct buffer *lines) {
+        if (lines->length > 0) {
+                buffer_print(&plan->topics, "    %s:\n%s", title, lines->text);
         }
+        plan->topics.failed |= lines->failed;
 }
 
-/* Of a field and of what it has inside, by the type that the field has. */
-static void put_bounds(struct plan *plan,
-                       const struct msg *msg,
-                       const char *above,
-                       unsigned depth,
-                       const char **title) {
-        for (size_t i = 0; depth < SLIPRING_NESTING_MAX && i < msg->field_count; i++) {
-                const struct msg_field *field = &msg->fields[i];
-                const char *path =
-                        arena_print(&plan->arena, "%s%s%s", above, *above ? "." : "", field->name);
-                const struct decode_type *nested = NULL;
-                uint32_t elements, bytes;
-
-                if (!path) {
-                        no_memory(plan);
-                        return;
-                }
-                elements = bound_of(plan, "sequence", path);
-                bytes = bound_of(plan, "string", path);
-                if (elements > 0 || bytes > 0) {
-                        buffer_print(&plan->topics, "%s      %s: ", *title, path);
-                        *title = "";
-                }
-                if (elements > 0 && bytes > 0) {
-                        buffer_print(&plan->topics, "[%" PRIu32 ", %" PRIu32 "]\n", elements,
-                                     bytes);
-                } else if (elements > 0 || bytes > 0) {
-                        buffer_print(&plan->topics, "%" PRIu32 "\n",
-                                     elements > 0 ? elements : bytes);
-                }
-                if (field->kind == SLIPRING_KIND_STRUCT) {
-                        nested = decode_type_find(&plan->decode, field->nested_name);
-                }
-                if (nested) {
-                        put_bounds(plan, nested->msg, path, depth + 1, title);
-                }
-        }
-}
-
-static bool put_topic(struct plan *plan, const char *name) {
-        const struct mcap_schema *schema =
-                mcap_schema_find(&plan->summary->catalogue, plan->channel->schema_id);
-        const char **larger = reallocarray(plan->names, plan->name_count + 1, sizeof(*larger));
-        struct slipring_error error = {0};
-        const char *title = "    bounds:\n";
+static bool put_topic(struct plan *plan, const struct lengths_lines *lines) {
+        const struct subject *subject = plan->subject;
+        const struct decode *decode = &subject->lengths.decode;
         bool done;
 
-        plan->names = larger ? larger : plan->names;
-        if (!larger) {
-                return no_memory(plan);
+        if (!subject->own && !(section_fits(&lines->constants) && section_fits(&lines->lengths) &&
+                               section_fits(&lines->bounds))) {
+                return impossible(plan, "it has more than %u strings or sequences without a bound",
+                                  SCHEMA_VALUES_MAX);
         }
-        if (topic_name_check(name, &error) < 0) {
-                return impossible(plan, "%s", error.text);
-        }
-        if (!decode_described(plan->channel, schema)) {
-                return impossible(plan, "it is not CDR that ros2msg describes");
-        }
-        if (decode_types(&plan->decode, schema) < 0) {
-                return impossible(plan, "its type %s cannot be read", schema->name);
-        }
-        plan->field_count = 0;
-        if (!fields_fit(plan, plan->decode.types[0].msg, 1)) {
-                return false;
-        }
-        plan->own = is_own(plan, plan->decode.types[0].msg, 1);
-        if (!look_at_message(plan)) {
-                return false;
-        }
-        done = types_agree(plan, plan->own) &&
-               (!plan->own || put_own(plan, &plan->decode.types[0], ""));
-        for (size_t i = 0; done && !plan->own && i < plan->decode.type_count; i++) {
-                done = put_message(plan, &plan->decode.types[i]);
+        done = types_agree(plan) && (!subject->own || put_own(plan, &decode->types[0], ""));
+        for (size_t i = 0; done && !subject->own && i < decode->type_count; i++) {
+                done = put_message(plan, &decode->types[i]);
         }
         if (!done) {
                 return false;
         }
-        plan->names[plan->name_count++] = name;
-        buffer_print(&plan->topics, "  %s:\n    type: %s\n    depth: %" PRIu32 "\n", name,
-                     plan->own ? base_name(schema->name) : schema->name, depth_of(plan));
-        put_held(plan, false);
-        put_held(plan, true);
-        if (!plan->own) {
-                put_bounds(plan, plan->decode.types[0].msg, "", 0, &title);
+        buffer_print(&plan->topics, "  %s:\n    type: %s\n    depth: %" PRIu32 "\n", subject->name,
+                     subject->own ? base_name(subject->schema->name) : subject->schema->name,
+                     depth_of(plan, lines->bytes));
+        if (!subject->own) {
+                put_section(plan, "const", &lines->constants);
+                put_section(plan, "lengths", &lines->lengths);
+                put_section(plan, "bounds", &lines->bounds);
         }
-        return !*plan->problem;
+        plan->topic_count++;
+        return true;
 }
 
-static void forget_channel(struct plan *plan) {
-        for (size_t i = 0; i < plan->held_count; i++) {
-                free(plan->held[i].texts);
-        }
-        plan->held_count = 0;
-        decode_free(&plan->decode);
-        plan->problem[0] = '\0';
+static void drop(struct plan *plan, struct subject *subject) {
+        cli_error(plan->cli, "topic '%s' is not played: %s", subject->channel->topic,
+                  plan->problem);
+        subject->dropped = true;
 }
 
-static void consider(struct plan *plan, size_t index) {
+/* With all that is known by now. */
+static bool consider(struct plan *plan) {
+        struct subject *subject = plan->subject;
+        struct slipring_error error = {0};
+        struct lengths_lines lines = {0};
+        bool done;
+
+        if (subject->lengths.messages == 0) {
+                return impossible(plan, "%s", plan->broken.code ? plan->broken.text : none_fits);
+        }
+        if (lengths_write(&subject->lengths,
+                          subject->fixed && !subject->own ? &subject->bounds : NULL, &lines,
+                          &error) < 0) {
+                done = impossible(plan, "%s", error.text);
+        } else {
+                done = put_topic(plan, &lines);
+        }
+        buffer_free(&lines.constants);
+        buffer_free(&lines.lengths);
+        buffer_free(&lines.bounds);
+        return done;
+}
+
+static bool same_schema(const struct mcap_schema *a, const struct mcap_schema *b) {
+        return a == b || (a && b && !strcmp(a->name, b->name) && a->data_bytes == b->data_bytes &&
+                          memcmp(a->data, b->data, a->data_bytes) == 0);
+}
+
+static bool open_subject(struct plan *plan, struct subject *subject) {
+        struct slipring_error error = {0};
+        const struct msg *msg;
+
+        if (topic_name_check(subject->name, &error) < 0) {
+                return impossible(plan, "%s", error.text);
+        }
+        if (!decode_described(subject->channel, subject->schema)) {
+                return impossible(plan, "it is not CDR that ros2msg describes");
+        }
+        /* All of them are kept until the last message was looked at. */
+        plan->text_bytes += subject->schema->data_bytes;
+        if (plan->text_bytes > MSG_BYTES_MAX) {
+                return impossible(plan, "the types of all topics have more than %u MiB",
+                                  MSG_BYTES_MAX >> 20);
+        }
+        if (lengths_open(&subject->lengths, subject->schema) < 0) {
+                return impossible(plan, "its type %s cannot be read", subject->schema->name);
+        }
+        msg = subject->lengths.decode.types[0].msg;
+        if (!look_at_type(plan, subject, msg, 1)) {
+                return false;
+        }
+        subject->own = is_own(plan, &subject->lengths.decode, msg, 1);
+        subject->scanned = subject->loose && !subject->fixed;
+        return subject->scanned || look_at_one(plan, subject);
+}
+
+/* "slipring 0.1.0"; before it had a version "slipring". */
+static bool is_ours(const char *library) {
+        return !strncmp(library, "slipring", 8) && (!library[8] || library[8] == ' ');
+}
+
+/* A channel becomes a topic, or is one more of it. */
+static bool choose_subject(struct plan *plan, size_t index) {
+        const struct mcap_catalogue *catalogue = &plan->summary->catalogue;
         const struct play_options *options = plan->options;
-        const struct mcap_channel *channel = &plan->summary->catalogue.channels[index];
-        char *name;
+        const struct mcap_channel *channel = &catalogue->channels[index];
+        const struct mcap_schema *schema = mcap_schema_find(catalogue, channel->schema_id);
+        const struct mcap_text none = {.data = (const uint8_t *) "", .bytes = 0};
+        struct subject *subject;
+        const char *name;
 
-        plan->channel = channel;
         if (channel->message_count == 0 || !options->wanted(options->userdata, channel->topic)) {
-                return;
+                return true;
         }
         name = arena_print(&plan->arena, "%s",
                            view_topic_name(options->rename(options->userdata, channel->topic)));
-        for (size_t i = 0; name && i < plan->name_count; i++) {
-                if (!strcmp(plan->names[i], name)) {
-                        return;
+        for (size_t i = 0; name && i < plan->subject_count; i++) {
+                bool same = same_schema(plan->subjects[i].schema, schema);
+
+                if (!strcmp(plan->subjects[i].name, name) && (same || !plan->subjects[i].dropped)) {
+                        plan->subject_of[index] = same ? &plan->subjects[i] : NULL;
+                        return true;
                 }
         }
-        if (!mcap_channel_metadata(channel, "slipring_units", &plan->units)) {
-                plan->units = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+        if (!name || plan->subject_count == SCHEMA_TOPICS_MAX) {
+                return name ? impossible(plan,
+                                         "the file has more than %u topics: choose some "
+                                         "with --topics",
+                                         SCHEMA_TOPICS_MAX)
+                            : no_memory(plan);
         }
-        plan->bounds_known = mcap_channel_metadata(channel, "slipring_bounds", &plan->bounds);
-        if (!plan->bounds_known) {
-                plan->bounds = (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+        subject = &plan->subjects[plan->subject_count++];
+        plan->subject_of[index] = subject;
+        *subject = (struct subject){
+                .channel = channel, .schema = schema, .name = name, .units = none, .bounds = none};
+        (void) mcap_channel_metadata(channel, "slipring_units", &subject->units);
+        subject->fixed = mcap_channel_metadata(channel, "slipring_bounds", &subject->bounds) ||
+                         is_ours(plan->summary->library);
+        if (!open_subject(plan, subject)) {
+                drop(plan, subject);
         }
-        plan->decode = (struct decode){
-                .number = on_number, .string = on_string, .length = on_length, .userdata = plan};
-        if (name ? !put_topic(plan, name) : !no_memory(plan)) {
-                cli_error(plan->cli, "topic '%s' is not played: %s", channel->topic, plan->problem);
+        return true;
+}
+
+/* Of a topic with several types the last one. */
+static bool choose_subjects(struct plan *plan) {
+        size_t count = plan->summary->catalogue.channel_count;
+        bool chosen = true;
+
+        plan->subjects = calloc((count < SCHEMA_TOPICS_MAX ? count : SCHEMA_TOPICS_MAX) + 1,
+                                sizeof(*plan->subjects));
+        plan->subject_of = calloc(count + 1, sizeof(struct subject *));
+        if (!plan->subjects || !plan->subject_of) {
+                return no_memory(plan);
         }
-        forget_channel(plan);
+        for (size_t i = count; chosen && i > 0; i--) {
+                chosen = choose_subject(plan, i - 1);
+        }
+        return chosen;
 }
 
 /* The package of a channel's type, if it has units: then it is a bus's own. */
@@ -727,6 +635,19 @@ static bool write_schema(struct plan *plan, const char *bus) {
         return written;
 }
 
+static int finish(struct plan *plan, const char *bus) {
+        if (plan->topic_count == 0) {
+                cli_error(plan->cli, "'%s' has no topic that is chosen and can be on a bus",
+                          plan->options->path);
+                return CLI_FAILURE;
+        }
+        if (!write_schema(plan, bus)) {
+                cli_error(plan->cli, "%s", plan->problem);
+                return CLI_FAILURE;
+        }
+        return CLI_OK;
+}
+
 int play_schema_write(const struct cli *cli,
                       const struct play_options *options,
                       struct mcap_reader *reader,
@@ -743,24 +664,30 @@ int play_schema_write(const struct cli *cli,
         int code = CLI_OK;
 
         find_package(&plan);
-        /* Of a topic with several types the last one. */
-        for (size_t i = plan.summary->catalogue.channel_count; i > 0; i--) {
-                consider(&plan, i - 1);
+        if (!choose_subjects(&plan)) {
+                cli_error(cli, "'%s': %s", options->path, plan.problem);
+                code = CLI_FAILURE;
+        } else {
+                look_at_all(&plan);
         }
-        *ret_topics = plan.name_count;
-        if (plan.name_count == 0) {
-                cli_error(cli, "'%s' has no topic that is chosen and can be on a bus",
-                          options->path);
-                code = CLI_FAILURE;
-        } else if (!write_schema(&plan, bus)) {
-                cli_error(cli, "%s", plan.problem);
-                code = CLI_FAILURE;
+        for (size_t i = 0; code == CLI_OK && !live_stopped() && i < plan.subject_count; i++) {
+                plan.subject = &plan.subjects[i];
+                if (!plan.subject->dropped && !consider(&plan)) {
+                        drop(&plan, plan.subject);
+                }
+        }
+        *ret_topics = plan.topic_count;
+        if (code == CLI_OK && !live_stopped()) {
+                code = finish(&plan, bus);
         }
         buffer_free(&plan.types);
         buffer_free(&plan.topics);
         arena_free(&plan.arena);
         free(plan.placed);
-        free(plan.names);
-        free(plan.held);
+        for (size_t i = 0; i < plan.subject_count; i++) {
+                lengths_free(&plan.subjects[i].lengths);
+        }
+        free(plan.subjects);
+        free(plan.subject_of);
         return code;
 }

@@ -2,24 +2,28 @@
  * slipring play: a recording onto a bus.
  */
 
+#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "bus/error.h"
 #include "bus/topic.h"
 #include "cli/json.h"
 #include "cli/keys.h"
 #include "cli/live.h"
 #include "cli/play-bus.h"
 #include "schema/msg.h"
+#include "schema/suggest.h"
 
 #define RATE_MIN 0.001
 #define RATE_MAX 1e6
 
 struct play {
         struct cli *cli;
+        const char *path;
         const char *topics; /* separated by commas; NULL: all */
         const char *remap;  /* OLD:=NEW, separated by commas */
         double rate, offset;
@@ -76,6 +80,81 @@ static const char *renamed(void *userdata, const char *topic) {
                 }
         }
         return topic;
+}
+
+static bool is_in(const struct mcap_catalogue *catalogue, const char *item, size_t length) {
+        for (size_t i = 0; i < catalogue->channel_count; i++) {
+                if (same_topic(catalogue->channels[i].topic, item, length)) {
+                        return true;
+                }
+        }
+        return false;
+}
+
+/* Some of the topics that there are, each once. */
+static void list_topics(const struct mcap_catalogue *catalogue, char text[256]) {
+        size_t used = 0;
+
+        for (size_t i = 0; i < catalogue->channel_count; i++) {
+                const char *name = view_topic_name(catalogue->channels[i].topic);
+                bool again = false;
+
+                for (size_t k = 0; k < i && !again; k++) {
+                        again = !strcmp(view_topic_name(catalogue->channels[k].topic), name);
+                }
+                if (!again && used + strlen(name) + 16 > 256) {
+                        snprintf(text + used, 256 - used, ", ...");
+                        return;
+                }
+                if (!again) {
+                        used += (size_t) snprintf(text + used, 256 - used, "%s%s",
+                                                  used ? ", " : "; it has ", name);
+                }
+        }
+}
+
+/* Says that the file has no such topic, and which it has. 0 if it has it. */
+static int check_name(const struct play *play,
+                      const struct mcap_catalogue *catalogue,
+                      const char *option,
+                      const char *item,
+                      size_t length,
+                      struct slipring_error *reterr) {
+        struct suggestion suggestion = {0};
+        char name[256], have[256] = "";
+
+        if (is_in(catalogue, item, length)) {
+                return 0;
+        }
+        snprintf(name, sizeof(name), "%.*s", (int) length, item);
+        suggestion.word = view_topic_name(name);
+        for (size_t i = 0; i < catalogue->channel_count; i++) {
+                suggestion_offer(&suggestion, view_topic_name(catalogue->channels[i].topic));
+        }
+        if (suggestion.best) {
+                snprintf(have, sizeof(have), "; did you mean '%s'?", suggestion.best);
+        } else {
+                list_topics(catalogue, have);
+        }
+        return error_set(reterr, -ENOENT, "%s %s: '%s' has no such topic%s", option, name,
+                         play->path, have);
+}
+
+static int
+check_names(void *userdata, const struct mcap_catalogue *catalogue, struct slipring_error *reterr) {
+        const struct play *play = userdata;
+        const char *topics = play->topics, *remap = play->remap, *item;
+        size_t length;
+        int r = 0;
+
+        while (r == 0 && (item = next_item(&topics, &length))) {
+                r = check_name(play, catalogue, "--topics", item, length, reterr);
+        }
+        while (r == 0 && (item = next_item(&remap, &length))) {
+                length = (size_t) (strstr(item, ":=") - item);
+                r = check_name(play, catalogue, "--remap", item, length, reterr);
+        }
+        return r;
 }
 
 /* The line that keys change. */
@@ -192,7 +271,7 @@ static void print_counts(const struct play *play, const struct play_counts *coun
         printf("%" PRIu64 " samples in %.1f s, at most %s late\n", counts->published,
                (double) counts->elapsed_ns / 1e9, cli_duration(late, counts->late_max_ns));
         if (counts->refused) {
-                printf("%" PRIu64 " messages were none of their type\n", counts->refused);
+                printf("%" PRIu64 " messages were left out\n", counts->refused);
         }
 }
 
@@ -248,7 +327,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                 {'l', "loop", NULL, "begin again at the end", .flag = &play.loop},
                 {'p', "start-paused", NULL, "begin with a pause", .flag = &play.paused},
                 {0, "start-offset", "S", "begin so many seconds after the first message",
-                 .real = &play.offset},
+                 .real = &play.offset, .zero = true},
                 {0, "topics", "LIST", "only these topics of the file, separated by commas",
                  .text = &play.topics},
                 {0, "create", NULL,
@@ -268,11 +347,13 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
         if (!check(&play)) {
                 return CLI_USAGE;
         }
+        play.path = argv[0];
         run = (struct play_options){
-                .path = argv[0],
+                .path = play.path,
                 .rate = play.rate,
                 .loop = play.loop,
                 .offset_ns = (uint64_t) (play.offset * 1e9),
+                .check = check_names,
                 .wanted = wanted,
                 .canonical = canonical,
                 .rename = renamed,
@@ -307,10 +388,9 @@ const struct cli_verb cli_play = {
         .summary = "publish a recording again",
         .help = "Publishes the messages of an MCAP file on a bus that is up, at the distances in\n"
                 "time that they had, until its end or Ctrl-C. The types have to be those of the\n"
-                "bus, to the letter. What is of another type, or not on the bus, is left out, and\n"
-                "it says why, in which line the types differ; with --strict, or for what --topics\n"
-                "names, it plays nothing then. A topic that another process publishes to is not\n"
-                "played beside it.\n"
+                "bus, to the letter. What is of another type, not on the bus, or published by\n"
+                "another process is left out, and it says why, in which line the types differ;\n"
+                "with --strict, or for what --topics names, it plays nothing then.\n"
                 "\n"
                 "With --create it makes a bus of what is in the file, if it is not up: topics and\n"
                 "types as recorded, and takes it down at its end. Ctrl-C is such an end, and so\n"

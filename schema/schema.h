@@ -37,6 +37,8 @@ struct schema_definition;
 #define SCHEMA_PINS_MAX 256u
 #define SCHEMA_PINNED_SLOTS_MAX 1024u
 #define SCHEMA_DEPTH_DEFAULT 8u
+/** Entries of a topic's const, lengths or bounds: each field looks through all of them. */
+#define SCHEMA_VALUES_MAX 256u
 
 /**
  * enum schema_wish - how much a topic wants something that the machine may not give

@@ -31,9 +31,6 @@
 #define VISITS_MAX 1000000u
 #define OFFERS_MAX 1000u
 
-/* Values and lengths that a topic may give: each field looks through all of them. */
-#define VALUES_MAX 256u
-
 /**
  * struct shape - a message being laid out
  * @loader:     loader
@@ -946,8 +943,8 @@ mapping_find(struct shape *shape, const struct node *key, const char *name) {
                 shape->broken = true;
                 return NULL;
         }
-        if (value->count > VALUES_MAX) {
-                shape_error(shape, value, "%s has more than %u entries", name, VALUES_MAX);
+        if (value->count > SCHEMA_VALUES_MAX) {
+                shape_error(shape, value, "%s has more than %u entries", name, SCHEMA_VALUES_MAX);
                 shape->full = true;
                 return NULL;
         }

@@ -16,6 +16,7 @@
 #include <slipring/publisher.h>
 
 #include "bus/cdr.h"
+#include "bus/directory.h"
 #include "bus/error.h"
 #include "bus/topic.h"
 #include "mcap/reader.h"
@@ -30,7 +31,7 @@
 /* A topic of the bus, which may be several channels of the file. */
 struct voice {
         char *topic;
-        struct slipring_publisher *publisher;
+        struct slipring_publisher *publisher; /* NULL: it is not played, or no longer */
         uint8_t identity[32];
         bool used;       /* a channel fits it */
         struct cdr *cdr; /* of its type */
@@ -223,6 +224,33 @@ static long voice_of(struct player *player, const char *topic, struct slipring_e
         return (long) player->voice_count++;
 }
 
+/* What keeps a single topic from being played, and no other. */
+static bool is_misfit(int r) {
+        return r == -ENOENT || r == -EINVAL || r == -EPROTOTYPE || r == -EBUSY || r == -EACCES;
+}
+
+/* Says that a channel is left out, why, and what helps. */
+static void leave_out(const struct player *player,
+                      const struct part *part,
+                      const char *topic,
+                      int r,
+                      const struct slipring_error *why) {
+        switch (r) {
+        case -ENOENT:
+        case -EINVAL:
+                /* ROS has names that no bus has: capitals. */
+                if (!player->options->named) {
+                        note(player, "topic '%s' is not played: %s", topic,
+                             r == -ENOENT ? "it is not on the bus" : why->text);
+                }
+                break;
+        default:
+                note(player, "%s%s; these %" PRIu64 " messages are left out", why->text,
+                     r == -EBUSY ? ": end that one, or play onto another topic with --remap" : "",
+                     part->channel->message_count);
+        }
+}
+
 static int prepare(struct player *player, size_t index, struct slipring_error *reterr) {
         const struct play_options *options = player->options;
         struct part *part = &player->parts[index];
@@ -241,25 +269,14 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
         topic += *topic == '/';
         voice = topic_name_check(topic, &error);
         voice = voice < 0 ? voice : voice_of(player, topic, &error);
-        if ((voice == -ENOENT || voice == -EINVAL) && !options->strict) {
-                /* ROS has names that no bus has: capitals. */
-                if (!options->named) {
-                        note(player, "topic '%s' is not played: %s", topic,
-                             voice == -ENOENT ? "it is not on the bus" : error.text);
-                }
-                return 0;
-        }
-        if (voice < 0) {
-                return error_set(reterr, (int) voice, "%s", error.text);
-        }
-        r = compare(player, topic, part->channel,
-                    slipring_publisher_type(player->voices[voice].publisher), &error);
-        if (r < 0 && options->strict) {
+        r = voice < 0 ? (int) voice
+                      : compare(player, topic, part->channel,
+                                slipring_publisher_type(player->voices[voice].publisher), &error);
+        if (r < 0 && (options->strict || !is_misfit(r))) {
                 return error_set(reterr, r, "%s", error.text);
         }
         if (r < 0) {
-                note(player, "%s; these %" PRIu64 " messages are left out", error.text,
-                     part->channel->message_count);
+                leave_out(player, part, topic, r, &error);
                 return 0;
         }
         part->voice = (size_t) voice;
@@ -268,25 +285,37 @@ static int prepare(struct player *player, size_t index, struct slipring_error *r
         return 0;
 }
 
-/* Nobody is kept from a topic that nothing of the file fits. How many are left. */
-static size_t close_unused(const struct player *player) {
-        size_t used = 0;
-
+/* Nobody is kept from a topic that nothing of the file fits. */
+static void close_unused(const struct player *player) {
         for (size_t i = 0; i < player->voice_count; i++) {
                 struct voice *voice = &player->voices[i];
 
                 if (!voice->used) {
                         voice->publisher = slipring_publisher_close(voice->publisher);
                 }
-                used += voice->used;
         }
-        return used;
+}
+
+static bool any_is_left(const struct player *player) {
+        for (size_t i = 0; i < player->voice_count; i++) {
+                if (player->voices[i].publisher) {
+                        return true;
+                }
+        }
+        return false;
 }
 
 static int prepare_all(struct player *player, struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
         size_t count = player->summary->catalogue.channel_count;
         int r = 0;
 
+        if (options->check) {
+                r = options->check(options->userdata, &player->summary->catalogue, reterr);
+        }
+        if (r < 0) {
+                return r;
+        }
         player->parts = calloc(count + 1, sizeof(*player->parts));
         if (!player->parts) {
                 return error_set(reterr, -ENOMEM, "out of memory");
@@ -294,11 +323,13 @@ static int prepare_all(struct player *player, struct slipring_error *reterr) {
         for (size_t i = 0; r == 0 && i < count; i++) {
                 r = prepare(player, i, reterr);
         }
-        if (r == 0 && close_unused(player) == 0) {
+        close_unused(player);
+        if (r == 0 && !any_is_left(player)) {
                 r = error_set(reterr, -ENOENT,
                               "'%s' has no message of a topic that is chosen, and on the bus with "
-                              "the same type; slipring bag info and slipring list show both",
-                              player->options->path);
+                              "the same type, and free to be published to; slipring bag info and "
+                              "slipring list show both",
+                              options->path);
         }
         return r;
 }
@@ -307,8 +338,12 @@ static const struct part *part_of(const struct player *player, const struct mcap
         return &player->parts[channel - player->summary->catalogue.channels];
 }
 
+/* Has it a topic (still)? */
 static bool chosen(const struct mcap_channel *channel, void *context) {
-        return part_of(context, channel)->plays;
+        const struct player *player = context;
+        const struct part *part = part_of(player, channel);
+
+        return part->plays && player->voices[part->voice].publisher;
 }
 
 /*
@@ -325,6 +360,33 @@ static int follow(struct voice *voice, struct slipring_error *reterr) {
                               voice->topic);
         }
         return r < 0 ? r : voice_prepare(voice, reterr);
+}
+
+static bool bus_stands(const struct player *player) {
+        struct directory directory = {.segment = SEGMENT_NONE};
+        bool stands = directory_locate(&directory, player->options->bus, NULL) == 0;
+
+        if (stands) {
+                directory_detach(&directory);
+        }
+        return stands;
+}
+
+/* A topic that cannot be followed is left out from here on, as long as there are others. */
+static int lose(struct player *player,
+                struct voice *voice,
+                int r,
+                const struct slipring_error *why,
+                struct slipring_error *reterr) {
+        voice->publisher = slipring_publisher_close(voice->publisher);
+        if (player->options->strict || !is_misfit(r) || !any_is_left(player) ||
+            !bus_stands(player)) {
+                return error_set(reterr, r, "%s", why->text);
+        }
+        note(player, "topic '%s' is not played any more: %s; its other messages are left out",
+             voice->topic, why->text);
+        player->counts->refused++;
+        return 0;
 }
 
 static int
@@ -346,9 +408,9 @@ publish(struct player *player, const struct mcap_message *message, struct slipri
         }
         while ((r = slipring_publisher_publish(voice->publisher, payload, bytes,
                                                message->publish_time_ns)) == -EIDRM) {
-                r = follow(voice, reterr);
+                r = follow(voice, &why);
                 if (r < 0) {
-                        return r;
+                        return lose(player, voice, r, &why, reterr);
                 }
         }
         if (r < 0) {
@@ -449,6 +511,14 @@ static int pass(struct player *player, struct slipring_error *reterr) {
         player->head.at_ns = 0;
         player->head.since_ns = player->due_ns;
         while ((r = mcap_reader_next(player->reader, &message, &error)) == 1) {
+                if (!chosen(message.channel, player)) {
+                        /* Lost in the midst: nobody waits for it. */
+                        player->counts->refused++;
+                        if (player->options->stopped()) {
+                                return 0;
+                        }
+                        continue;
+                }
                 if (!sleep_until(player, message.log_time_ns - from_ns)) {
                         return 0;
                 }

@@ -12,8 +12,9 @@
 
 struct play_counts {
         uint64_t published;
-        uint64_t refused; /* messages that are none of their type */
-        uint64_t passes;  /* through the file, begun */
+        /* Messages that came up and are none of their type, or of a topic that was lost. */
+        uint64_t refused;
+        uint64_t passes; /* through the file, begun */
         uint64_t late_max_ns;
         uint64_t elapsed_ns;
 };
@@ -27,6 +28,8 @@ struct play_wish {
         uint64_t stopped_ns;
 };
 
+struct mcap_catalogue;
+
 struct play_options {
         const char *bus; /* as in slipring_publisher_options */
         const char *path;
@@ -34,14 +37,20 @@ struct play_options {
         bool loop;
         uint64_t offset_ns; /* begin so long after the first message */
 
+        /* Is all that was asked for by name in the file? Asked before anything else is done. NULL:
+         * nothing was. */
+        int (*check)(void *userdata,
+                     const struct mcap_catalogue *catalogue,
+                     struct slipring_error *reterr);
         bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
         /* The text of a type as a bus has it, from one that others wrote; NULL: it is none. To be
          * freed. */
         char *(*canonical)(void *userdata, const char *name, const char *text, size_t bytes);
         /* What it is called on the bus. */
         const char *(*rename)(void *userdata, const char *topic);
-        /* A wanted channel whose topic is not on the bus, or of another type there, is an error;
-         * else it is left out, with a note. */
+        /* A wanted channel whose topic is not on the bus, of another type there, another
+         * publisher's or not for this user to publish to is an error, also if it becomes so
+         * meanwhile; else it is left out, with a note, as long as there are others. */
         bool strict;
         bool named;            /* whoever made the bus said which topics are not on it */
         bool paused;           /* begin so */
@@ -61,10 +70,10 @@ struct play_options {
  * rate begins where it is. A message has to have the length of its type, and booleans
  * that are; others are left out.
  *
- * Return: 0; -ENOENT: no such file, or none of its topics is on the bus with the same type;
- * -EPROTOTYPE: strict, and a topic has another type than in the file, @reterr says which field
- * differs; -EBADMSG: not an MCAP file,
- * or damaged; else as slipring_publisher_open() or a read error.
+ * Return: 0; -ENOENT: no such file, or none of its topics can be played; -EPROTOTYPE: strict, and a
+ * topic has another type than in the file, @reterr says which field differs; -EBADMSG: not an MCAP
+ * file, or damaged; else as @check, slipring_publisher_open() or slipring_publisher_move(), or a
+ * read error.
  */
 int play_run(const struct play_options *options,
              struct play_counts *ret_counts,
