@@ -12,6 +12,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(HERE, '..'))
 import chromium  # noqa: E402
+# 56 MB of script, which is read anew for each page.
+chromium.PATIENCE_S = 300
 from chromium import PATIENCE_S, until  # noqa: E402
 
 TYPES = {'.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.mjs': 'text/javascript',
