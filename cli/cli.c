@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "schema/suggest.h"
+#include "schema/value.h"
 
 #define OPTIONS_MAX 32
 
@@ -292,4 +293,22 @@ const char *cli_duration(char text[32], uint64_t ns) {
                 return number_text(text, (double) ns / 60e9, "min");
         }
         return scaled_text(text, (double) ns, 1000, units, 4);
+}
+
+/*
+ * Numbers of people
+ */
+
+bool cli_span(const struct cli *cli, const char *option, const char *text, uint64_t *ret_ns) {
+        int r = value_duration(text, ret_ns);
+
+        if (r == -ERANGE || r == -EDOM) {
+                cli_error(cli, "%s %s: must be a span of time from 1ns to 277777h (1e9 s)", option,
+                          text);
+        } else if (r < 0) {
+                cli_error(cli,
+                          "%s %s: must be a span of time with its unit, as in 5s, 500ms or 1.5min",
+                          option, text);
+        }
+        return r == 0;
 }
