@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "schema/suggest.h"
+#include "schema/utf8.h"
 #include "schema/value.h"
 
 #define OPTIONS_MAX 32
@@ -33,13 +34,9 @@ void cli_error(const struct cli *cli, const char *format, ...) {
         va_start(arguments, format);
         length = vasprintf(&text, format, arguments);
         va_end(arguments);
-        /* Names out of files may be anything, also what a terminal obeys. */
-        for (int i = 0; i < length; i++) {
-                bool obeyed = (unsigned char) text[i] < ' ' || text[i] == 0x7f;
-
-                fputc(obeyed && text[i] != '\n' && text[i] != '\t' ? '?' : text[i], stderr);
-        }
         if (length >= 0) {
+                /* Names out of files may be anything, also what a terminal obeys. */
+                utf8_print(stderr, text, "\n\t");
                 free(text);
         }
         fputc('\n', stderr);
