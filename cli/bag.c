@@ -346,8 +346,7 @@ static void print_recovery(const struct bag *bag,
                 printf("what it was is '%s' now\n", original);
         }
         if (recovery->messages_unchecked) {
-                printf("%" PRIu64 " of them, of a chunk that was cut short, no checksum covers\n",
-                       recovery->messages_unchecked);
+                printf("%" PRIu64 " of them no checksum covers\n", recovery->messages_unchecked);
         }
         if (recovery->messages_expected > recovery->messages) {
                 printf("%" PRIu64 " that the old index counted are lost\n",
