@@ -17,6 +17,7 @@
 #include "mcap/reader.h"
 #include "mcap/recover.h"
 #include "schema/msg.h"
+#include "schema/utf8.h"
 
 #define SUFFIX ".mcap"
 #define ACTIVE ".active"
@@ -43,9 +44,7 @@ static bool bag_open(struct bag *bag) {
 /* What stands in a file may be anything, also what a terminal obeys. */
 static void print_tame(const char *before, const char *text) {
         fputs(before, stdout);
-        for (; *text; text++) {
-                putchar((unsigned char) *text < ' ' || *text == 0x7f ? '?' : *text);
-        }
+        utf8_print(stdout, text, "");
 }
 
 /* The RIHS01 hash of a channel's type; false: the file does not say it, or not as one. */
@@ -348,8 +347,7 @@ static void print_recovery(const struct bag *bag,
                 printf("what it was is '%s' now\n", original);
         }
         if (recovery->messages_unchecked) {
-                printf("%" PRIu64 " of them, of a chunk that was cut short, no checksum covers\n",
-                       recovery->messages_unchecked);
+                printf("%" PRIu64 " of them no checksum covers\n", recovery->messages_unchecked);
         }
         if (recovery->messages_expected > recovery->messages) {
                 printf("%" PRIu64 " that the old index counted are lost\n",
@@ -363,7 +361,8 @@ static void print_recovery(const struct bag *bag,
                 puts("more looks like chunks than damage explains: not all of it was tried");
         }
         if (recovery->damage.code) {
-                printf("the first damage: %s\n", recovery->damage.text);
+                print_tame("the first damage: ", recovery->damage.text);
+                puts("");
         }
 }
 

@@ -11,7 +11,6 @@
 #include "cli/sample.h"
 #include "cli/table.h"
 #include "cli/view.h"
-#include "schema/value.h"
 #include "subscribers/blackbox.h"
 
 /* Of one topic, beside what is in the box. */
@@ -318,14 +317,8 @@ static void print_json(struct readout *readout) {
 
 static bool check_since(struct readout *readout) {
         readout->since_ns = UINT64_MAX;
-        if (!readout->since || value_duration(readout->since, &readout->since_ns) == 0) {
-                return true;
-        }
-        cli_error(readout->cli,
-                  "--since %s: must be a span of time with its unit, as in 2s, 500ms "
-                  "or 1.5min",
-                  readout->since);
-        return false;
+        return !readout->since ||
+               cli_span(readout->cli, "--since", readout->since, &readout->since_ns);
 }
 
 static bool check(struct readout *readout) {

@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "schema/suggest.h"
+#include "schema/utf8.h"
+#include "schema/value.h"
 
 #define OPTIONS_MAX 32
 
@@ -32,13 +34,9 @@ void cli_error(const struct cli *cli, const char *format, ...) {
         va_start(arguments, format);
         length = vasprintf(&text, format, arguments);
         va_end(arguments);
-        /* Names out of files may be anything, also what a terminal obeys. */
-        for (int i = 0; i < length; i++) {
-                bool obeyed = (unsigned char) text[i] < ' ' || text[i] == 0x7f;
-
-                fputc(obeyed && text[i] != '\n' && text[i] != '\t' ? '?' : text[i], stderr);
-        }
         if (length >= 0) {
+                /* Names out of files may be anything, also what a terminal obeys. */
+                utf8_print(stderr, text, "\n\t");
                 free(text);
         }
         fputc('\n', stderr);
@@ -294,4 +292,22 @@ const char *cli_duration(char text[32], uint64_t ns) {
                 return number_text(text, (double) ns / 60e9, "min");
         }
         return scaled_text(text, (double) ns, 1000, units, 4);
+}
+
+/*
+ * Numbers of people
+ */
+
+bool cli_span(const struct cli *cli, const char *option, const char *text, uint64_t *ret_ns) {
+        int r = value_duration(text, ret_ns);
+
+        if (r == -ERANGE || r == -EDOM) {
+                cli_error(cli, "%s %s: must be a span of time from 1ns to 277777h (1e9 s)", option,
+                          text);
+        } else if (r < 0) {
+                cli_error(cli,
+                          "%s %s: must be a span of time with its unit, as in 5s, 500ms or 1.5min",
+                          option, text);
+        }
+        return r == 0;
 }

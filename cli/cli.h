@@ -169,6 +169,17 @@ const char *cli_rate(char text[32], double rate);
  */
 const char *cli_duration(char text[32], uint64_t ns);
 
+/**
+ * cli_span() - read a span of time that an option has
+ * @cli:        run
+ * @option:     its name, "--since"
+ * @text:       what stands there: "1.5min"
+ * @ret_ns:     set on success
+ *
+ * Return: false if it is none, with a message printed.
+ */
+bool cli_span(const struct cli *cli, const char *option, const char *text, uint64_t *ret_ns);
+
 /* The verbs. */
 extern const struct cli_verb cli_check;
 extern const struct cli_verb cli_down;

@@ -28,7 +28,8 @@ static void json_string(struct json *json, const char *text) {
                         length = 1;
                 } else if (character == '"' || character == '\\') {
                         fprintf(json->out, "\\%c", (char) character);
-                } else if (character < 0x20 || character == 0x7f) {
+                } else if (!utf8_is_visible(character)) {
+                        /* All of these have four digits. */
                         fprintf(json->out, "\\u%04x", character);
                 } else {
                         fwrite(text, 1, length, json->out);

@@ -19,7 +19,6 @@
 #include "cli/table.h"
 #include "schema/buffer.h"
 #include "schema/msg.h"
-#include "schema/value.h"
 
 #include "subscribers/record/record.h"
 
@@ -305,17 +304,6 @@ static bool compression_of(const struct record *record, enum mcap_compression *r
         return false;
 }
 
-static bool
-span_of(const struct record *record, const char *option, const char *text, uint64_t *ret_ns) {
-        if (text && value_duration(text, ret_ns) < 0) {
-                cli_error(record->cli,
-                          "%s %s: must be a span of time with its unit, as in 5s, 500ms or 1.5min",
-                          option, text);
-                return false;
-        }
-        return true;
-}
-
 /* A directory is none, nor is a file of an ending only, which nobody would see. */
 static bool names_file(const char *output) {
         const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
@@ -333,8 +321,10 @@ static bool check(const struct record *record, struct record_options *options) {
         if (!compression_of(record, &options->compression)) {
                 return false;
         }
-        if (!span_of(record, "--since", record->since, &options->since_ns) ||
-            !span_of(record, "--duration", record->duration, &options->duration_ns)) {
+        if ((record->since &&
+             !cli_span(record->cli, "--since", record->since, &options->since_ns)) ||
+            (record->duration &&
+             !cli_span(record->cli, "--duration", record->duration, &options->duration_ns))) {
                 return false;
         }
         if (record->split_seconds > 0 &&
@@ -368,34 +358,44 @@ static int set_name(struct record *record) {
         return asprintf(&record->name, "%.*s", (int) length, record->output);
 }
 
-/* A topic that is asked for by name has to be one that this user may read. */
-static bool may_read(const struct record *record, const struct layout_entry *entry) {
-        struct slipring_error error = {0};
+/* Replaced just now is no reason against it: its successor is found. */
+static bool may_read(const struct layout_entry *entry, struct slipring_error *reterr) {
         struct topic topic;
-        int r = topic_attach(&topic, entry, false, &error);
+        int r = topic_attach(&topic, entry, false, reterr);
 
         if (r == 0) {
                 topic_detach(&topic);
-        } else if (r != -EIDRM) {
-                /* Replaced just now is no reason: its successor is found. */
-                cli_error(record->cli, "%s", error.text);
-                return false;
         }
-        return true;
+        return r == 0 || r == -EIDRM;
 }
 
-static void say_if_none(struct record *record, const struct view *view) {
+/* Topics that come are waited for; that others' topics become this user's is not. */
+static bool check_any(struct record *record, const struct view *view) {
+        struct slipring_error error = {0};
+        size_t matching = 0;
+
         for (size_t i = 0; i < view->count; i++) {
-                if (wanted(record, view->topics[i]->name)) {
-                        return;
+                if (!wanted(record, view->topics[i]->name)) {
+                        continue;
                 }
+                matching++;
+                if (may_read(view->topics[i], &error)) {
+                        return true;
+                }
+        }
+        if (matching > 0) {
+                cli_error(record->cli, "none of the %zu topics that match can be read: %s",
+                          matching, error.text);
+                return false;
         }
         cli_error(record->cli, "no topic of bus '%s' matches so far; those that come are recorded",
                   view->bus);
+        return true;
 }
 
 /* The bus by its full name, so that another one that starts later is not taken for it. */
 static int find_bus(struct record *record) {
+        struct slipring_error error = {0};
         struct view view = VIEW_NONE;
         int code = view_open(record->cli, &view);
 
@@ -403,12 +403,17 @@ static int find_bus(struct record *record) {
                 const struct layout_entry *entry =
                         view_topic(record->cli, &view, record->topics[i]);
 
-                if (!entry || !may_read(record, entry)) {
-                        code = CLI_FAILURE;
+                /* One that is asked for by name has to be one that this user may read. */
+                if (entry && !may_read(entry, &error)) {
+                        cli_error(record->cli, "%s", error.text);
+                        entry = NULL;
                 }
+                code = entry ? code : CLI_FAILURE;
+        }
+        if (code == CLI_OK && !check_any(record, &view)) {
+                code = CLI_FAILURE;
         }
         if (code == CLI_OK) {
-                say_if_none(record, &view);
                 snprintf(record->bus, sizeof(record->bus), "%s", view.bus);
         }
         view_close(&view);

@@ -22,6 +22,7 @@ struct recover {
         uint64_t offset;
         uint64_t doubted; /* no chunk that was taken lies behind it: a search begins there */
         bool chunked; /* by the old index: a message outside of chunks is something else, damaged */
+        bool loose;   /* there is no chunk in the rest: messages are looked for */
 };
 
 static void damaged(struct recover *recover, const struct mcap_error *damage) {
@@ -273,31 +274,49 @@ static bool row_at(struct recover *recover, uint64_t offset) {
 }
 
 /* Can the chain go on at @at, which is @offset in the file? @bytes from there are in memory. */
-static bool
-goes_on(struct recover *recover, const uint8_t *at, size_t bytes, uint64_t offset, bool loose) {
-        if (*at < MCAP_SCHEMA || *at > MCAP_CHUNK || (*at != MCAP_CHUNK && !loose)) {
+static bool goes_on(struct recover *recover, const uint8_t *at, size_t bytes, uint64_t offset) {
+        if (recover->loose ? *at < MCAP_SCHEMA || *at > MCAP_MESSAGE : *at != MCAP_CHUNK) {
                 return false;
         }
         /* Most bytes are told from a record without the kernel. */
         if (bytes >= MCAP_RECORD_HEAD_BYTES && mcap_load_u64(at + 1) > recover->file.bytes) {
                 return false;
         }
-        return *at == MCAP_CHUNK ? chunk_at(recover, offset) : row_at(recover, offset);
+        return recover->loose ? row_at(recover, offset) : chunk_at(recover, offset);
 }
 
-/* The first such place in @bytes of the file that stand in @window; their end if there is none. */
-static uint64_t
-search_window(struct recover *recover, const uint8_t *window, size_t bytes, uint64_t offset) {
-        /* Where there are chunks, messages that stand alone are those of a damaged one. */
-        bool loose = !recover->chunked && recover->report.chunks + recover->report.chunks_lost == 0;
-        size_t i;
+/* The first such place from @at on; the end of the file if there is none. */
+static int
+find(struct recover *recover, uint64_t at, uint64_t *ret_found, struct mcap_error *reterr) {
+        uint64_t end = recover->file.bytes;
+        size_t bytes, i, most = WINDOW_LEAST;
+        uint8_t *window = malloc(WINDOW_BYTES);
+        bool found = false;
+        int r = 0;
 
-        for (i = 0; i < bytes; i++) {
-                if (goes_on(recover, window + i, bytes - i, offset + i, loose)) {
-                        break;
-                }
+        if (!window) {
+                return mcap_error_set(reterr, -ENOMEM, "%s: no memory", recover->file.name);
         }
-        return offset + i;
+        while (r == 0 && !found && at < end) {
+                bytes = end - at < most ? (size_t) (end - at) : most;
+                /* What is found is near, most times. */
+                most = 2 * most < WINDOW_BYTES ? 2 * most : WINDOW_BYTES;
+                r = mcap_read_at(recover->file.fd, window, bytes, at);
+                if (r < 0) {
+                        (void) mcap_error_at(reterr, r, recover->file.name, at,
+                                             "cannot be read: %s", strerror(-r));
+                }
+                for (i = 0; r == 0 && i < bytes; i++) {
+                        found = goes_on(recover, window + i, bytes - i, at + i);
+                        if (found) {
+                                break;
+                        }
+                }
+                at += i;
+        }
+        free(window);
+        *ret_found = at;
+        return r;
 }
 
 /* Goes on at the next place where that is possible, or at the end of the file. Where the chain
@@ -305,37 +324,26 @@ search_window(struct recover *recover, const uint8_t *window, size_t bytes, uint
  * one. */
 static int search(struct recover *recover, struct mcap_error *reterr) {
         uint64_t begun = recover->offset, at = begun, found;
-        uint8_t *window = malloc(WINDOW_BYTES);
-        size_t bytes = 0, most = WINDOW_LEAST;
-        int r = 0;
+        int r;
 
-        if (!window) {
-                return mcap_error_set(reterr, -ENOMEM, "%s: no memory", recover->file.name);
-        }
         if (recover->doubted < begun && afford(recover, begun - recover->doubted)) {
                 recover->report.bytes_in_vain += begun - recover->doubted;
                 at = recover->doubted;
         }
-        found = ++at;
-        while (found == at + bytes && found < recover->file.bytes) {
-                at = found;
-                bytes = recover->file.bytes - at < most ? (size_t) (recover->file.bytes - at)
-                                                        : most;
-                /* What is found is near, most times. */
-                most = 2 * most < WINDOW_BYTES ? 2 * most : WINDOW_BYTES;
-                r = mcap_read_at(recover->file.fd, window, bytes, at);
-                if (r < 0) {
-                        (void) mcap_error_at(reterr, r, recover->file.name, at,
-                                             "cannot be read: %s", strerror(-r));
-                        break;
-                }
-                found = search_window(recover, window, bytes, at);
+        r = find(recover, at + 1, &found, reterr);
+        /* Where there are chunks, messages that stand alone are those of a damaged one. */
+        if (r == 0 && found >= recover->file.bytes && !recover->loose && !recover->chunked &&
+            recover->report.chunks + recover->report.chunks_lost == 0) {
+                recover->loose = true;
+                r = find(recover, at + 1, &found, reterr);
         }
-        free(window);
+        if (r < 0) {
+                return r;
+        }
         recover->offset = found;
         recover->doubted = found;
         recover->report.bytes_skipped += found > begun ? found - begun : 0;
-        return r < 0 ? r : 1;
+        return 1;
 }
 
 /* The chain is broken at recover->offset, or what stands there is damaged as a whole. */
@@ -418,6 +426,7 @@ static int step(struct recover *recover, struct mcap_error *reterr) {
         r = take_record(recover, record.opcode,
                         mcap_cursor_over(recover->records.data, recover->records.bytes),
                         record.offset, reterr);
+        recover->report.messages_unchecked += r == 1 && recover->loose;
         return r < 0 ? r : 1;
 }
 

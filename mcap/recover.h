@@ -9,8 +9,8 @@
  * @chunks:             whole and undamaged, taken as they were
  * @chunks_lost:        damaged, or cut short
  * @messages:           in the new file
- * @messages_unchecked: of these, of a last chunk that was cut short: whole, but their CRC covers
- *                      what is gone
+ * @messages_unchecked: of these, whole but of no CRC: of a last chunk that was cut short, whose CRC
+ *                      covers what is gone, or behind damage in a file without chunks
  * @messages_lost:      outside of chunks, damaged or of a channel that nothing describes
  * @messages_expected:  that the old index counted; 0: it had none
  * @bytes_skipped:      in which nothing whole was found

@@ -81,3 +81,18 @@ void utf8_sanitize(char *text) {
         }
         *to = '\0';
 }
+
+void utf8_print(FILE *out, const char *text, const char *kept) {
+        size_t left = strlen(text), length;
+        uint32_t character;
+
+        for (; left > 0; text += length, left -= length) {
+                length = utf8_decode(text, left, &character);
+                if (length == 0 || (!utf8_is_visible(character) && !strchr(kept, *text))) {
+                        fputc('?', out);
+                        length = length ? length : 1;
+                } else {
+                        fwrite(text, 1, length, out);
+                }
+        }
+}

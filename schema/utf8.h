@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /**
  * utf8_decode() - read one character
@@ -34,5 +35,13 @@ bool utf8_is_visible(uint32_t character);
  * @text:       NUL-terminated text; never grows
  */
 void utf8_sanitize(char *text);
+
+/**
+ * utf8_print() - write text that may be anything, with question marks for what is not visible
+ * @out:        stream
+ * @text:       NUL-terminated text
+ * @kept:       characters of ASCII that stay though they are not visible: "\n"
+ */
+void utf8_print(FILE *out, const char *text, const char *kept);
 
 #endif

@@ -139,6 +139,7 @@ int output_open(struct recorder *recorder, struct slipring_error *reterr) {
         output->opened_ns = slipring_now_ns();
         output->flushed_ns = output->opened_ns;
         output->chunks = 0;
+        output->held_messages = output->held_bytes = 0;
         output->schema_count = 0;
         return 0;
 }
@@ -316,14 +317,29 @@ bool output_full(const struct recorder *recorder) {
                 return false;
         }
         mcap_writer_counts(output->writer, &counts);
-        return counts.messages > 0 &&
-               counts.file_bytes + counts.pending_bytes >= recorder->options->split_bytes;
+        /* What topics hold may be larger than a file shall be: it is not what fills one. */
+        return counts.messages > output->held_messages &&
+               counts.file_bytes + counts.pending_bytes >=
+                       recorder->options->split_bytes + output->held_bytes;
 }
 
 int output_split(struct recorder *recorder, struct slipring_error *reterr) {
+        struct output *output = &recorder->output;
+        struct mcap_writer_counts counts;
         int r = output_close(recorder, reterr);
 
-        return r < 0 ? r : output_open(recorder, reterr);
+        if (r == 0) {
+                r = output_open(recorder, reterr);
+        }
+        if (r == 0) {
+                r = tracks_repeat(recorder, reterr);
+        }
+        if (r == 0) {
+                mcap_writer_counts(output->writer, &counts);
+                output->held_messages = counts.messages;
+                output->held_bytes = counts.file_bytes + counts.pending_bytes;
+        }
+        return r;
 }
 
 int output_tick(struct recorder *recorder, struct slipring_error *reterr) {

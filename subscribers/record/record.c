@@ -139,6 +139,11 @@ static int begin(struct recorder *recorder, struct slipring_error *reterr) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         recorder->begun = true;
+        /* Who is told that a recording runs may publish, over what topics hold. */
+        r = tracks_drain(recorder, reterr);
+        if (r < 0) {
+                return r;
+        }
         note_start(recorder);
         return 0;
 }

@@ -25,8 +25,10 @@ struct output {
         uint64_t epoch_ns; /* the clock of the day, at 0 of the monotonic one, as it was opened */
         uint64_t chunks;   /* when looked at last, at */
         uint64_t flushed_ns;
-        char *path;   /* NAME.mcap */
-        char *active; /* NAME.mcap.active */
+        uint64_t held_messages; /* that it began with: what topics held */
+        uint64_t held_bytes;    /* these, and what describes them */
+        char *path;             /* NAME.mcap */
+        char *active;           /* NAME.mcap.active */
         struct output_schema *schemas;
         size_t schema_count;
 };
@@ -62,6 +64,7 @@ struct recorder {
         size_t total_count;
         uint64_t pace_ns;
         uint64_t pace_max_ns;
+        uint64_t looked_ns; /* all that was published before is written */
 
         struct output output;
         unsigned number; /* of the next file */
@@ -86,6 +89,8 @@ bool tracks_changed(const struct recorder *recorder);
 int tracks_sync(struct recorder *recorder);
 /* Write what is new in all of them. 0 or the negative errno of the file. */
 int tracks_drain(struct recorder *recorder, struct slipring_error *reterr);
+/* Write again what topics without a rate hold, into a file that was just begun. The same. */
+int tracks_repeat(struct recorder *recorder, struct slipring_error *reterr);
 /* Totals with what the open tracks have. */
 void tracks_count(const struct recorder *recorder, struct record_topic *topics);
 /* Announce in the file what has been silent in it. */

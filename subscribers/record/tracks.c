@@ -316,6 +316,16 @@ int tracks_sync(struct recorder *recorder) {
  * Samples
  */
 
+static uint8_t *payload_room(const struct track *track, uint8_t *data) {
+        return track->sample ? track->sample : cdr_payload(data);
+}
+
+/* A sample that is whole, in its room, as a message: its length. */
+static uint32_t make_message(const struct track *track, const struct ring_view *view, void *data) {
+        return track->sample ? cdr_write(track->cdr, track->sample, data)
+                             : CDR_HEADER_BYTES + view->payload_bytes;
+}
+
 /* The next sample into the reserved room: 1 with its view and the length of the message, 0: there
  * is none, or negative errno. What is not CDR yet is made so once it is known to be whole. */
 static int copy_next(struct track *track,
@@ -323,15 +333,14 @@ static int copy_next(struct track *track,
                      uint8_t *data,
                      struct ring_view *view,
                      uint32_t *ret_bytes) {
-        uint8_t *payload = track->sample ? track->sample : cdr_payload(data);
+        uint8_t *payload = payload_room(track, data);
         int tries = RING_TRIES_NEXT, r;
 
         while ((r = ring_reader_next_to(&track->reader, head, view, &tries)) == 1) {
                 copy_from_slot(payload, view->payload, view->payload_bytes);
                 if (ring_reader_validate(view)) {
                         ring_reader_accept(&track->reader, view, NULL);
-                        *ret_bytes = track->sample ? cdr_write(track->cdr, payload, data)
-                                                   : CDR_HEADER_BYTES + view->payload_bytes;
+                        *ret_bytes = make_message(track, view, data);
                         return 1;
                 }
                 ring_reader_refuse(&track->reader, view);
@@ -372,6 +381,54 @@ static int write_next(struct recorder *recorder,
         r = mcap_writer_commit(writer, (uint32_t) view.sequence, log_time_ns, time_ns, bytes,
                                &error);
         return r < 0 ? error_set(reterr, r, "%s", error.text) : 1;
+}
+
+/* The sample that was written last, again. Nothing if there is a newer one: that comes by itself.
+ */
+static int repeat(struct recorder *recorder, struct track *track, struct slipring_error *reterr) {
+        struct mcap_writer *writer = recorder->output.writer;
+        uint64_t head = ring_reader_head(&track->reader), time_ns;
+        struct mcap_error error = {0};
+        struct ring_view view;
+        void *data;
+        int r;
+
+        if (head == 0 || head != track->reader.next - 1) {
+                return 0;
+        }
+        r = output_channel(recorder, track, reterr);
+        if (r < 0) {
+                return r;
+        }
+        r = mcap_writer_reserve(writer, track->channel, cdr_most_bytes(track->cdr), &data, &error);
+        if (r < 0) {
+                return error_set(reterr, r, "%s", error.text);
+        }
+        r = ring_look(&track->reader.ring, head, &view);
+        if (r == 1) {
+                copy_from_slot(payload_room(track, data), view.payload, view.payload_bytes);
+        }
+        if (r != 1 || !ring_reader_validate(&view)) {
+                mcap_writer_rollback(writer);
+                return 0;
+        }
+        time_ns = view.publish_time_ns < recorder->looked_ns ? recorder->looked_ns
+                                                             : view.publish_time_ns;
+        r = mcap_writer_commit(writer, (uint32_t) head, time_ns + recorder->output.epoch_ns,
+                               view.publish_time_ns + recorder->output.epoch_ns,
+                               make_message(track, &view, data), &error);
+        return r < 0 ? error_set(reterr, r, "%s", error.text) : 0;
+}
+
+int tracks_repeat(struct recorder *recorder, struct slipring_error *reterr) {
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < recorder->track_count; i++) {
+                if (recorder->tracks[i]->open && recorder->tracks[i]->entry.rate_hz == 0) {
+                        r = repeat(recorder, recorder->tracks[i], reterr);
+                }
+        }
+        return r;
 }
 
 /* Has room for one more, in a file that knows the track's topic. */
@@ -421,6 +478,7 @@ static bool finished(const struct track *track) {
 }
 
 int tracks_drain(struct recorder *recorder, struct slipring_error *reterr) {
+        uint64_t begun_ns = slipring_now_ns();
         int r;
 
         /* Calm is believed slowly. */
@@ -436,6 +494,7 @@ int tracks_drain(struct recorder *recorder, struct slipring_error *reterr) {
                         track_end(recorder, i);
                 }
         }
+        recorder->looked_ns = begun_ns;
         if (recorder->pace_ns > recorder->pace_max_ns) {
                 recorder->pace_ns = recorder->pace_max_ns;
         }

@@ -1039,6 +1039,7 @@ recover_unchunked(const struct mcap_buffer *file, size_t at, uint8_t byte, bool 
         assert_int_equal(pwrite(fd, &byte, 1, (off_t) at), 1);
         assert_int_equal(mcap_recover(fd, "test.mcap", to, "new.mcap", 0, &recovery, &error), 0);
         *ret_damaged = recovery.damage.code < 0;
+        assert_true(!*ret_damaged || recovery.messages_unchecked > 0);
         assert_int_equal(mcap_reader_open(&reader, to, "new.mcap", 0, &error), 0);
         if (at != MCAP_MAGIC_BYTES) {
                 assert_string_equal(mcap_reader_summary(reader)->profile, "ros2");
@@ -1081,6 +1082,28 @@ static void test_damage_without_chunks(void **state) {
                 assert_true(damaged);
         }
         mcap_buffer_free(&file);
+}
+
+/* What stands in a chunk whose head is damaged is not taken for messages without chunks, also where
+ * no index says that there are any. */
+static void test_damaged_head_without_index(void **state) {
+        struct mcap_recovery recovery;
+        size_t bytes, at = MCAP_MAGIC_BYTES;
+        int fd = file_make();
+        uint8_t *data;
+
+        write_small(fd, MCAP_COMPRESSION_NONE);
+        data = file_read(fd, &bytes);
+        while (data[at] != MCAP_CHUNK) {
+                at += MCAP_RECORD_HEAD_BYTES + (size_t) mcap_load_u64(data + at + 1);
+        }
+        data[at] ^= 0x40;
+        file_write(fd, data, bytes - MCAP_MAGIC_BYTES);
+        recover_small(fd, &recovery);
+        assert_int_equal(recovery.messages, SMALL - 2);
+        assert_int_equal(recovery.messages_unchecked, 0);
+        free(data);
+        (void) close(fd);
 }
 
 /* A recorder that was killed between two chunks, and the whole of a message in a third. */
@@ -1244,6 +1267,7 @@ int main(void) {
                 cmocka_unit_test(test_hole_in_the_middle),
                 cmocka_unit_test(test_false_chunks),
                 cmocka_unit_test(test_damage_without_chunks),
+                cmocka_unit_test(test_damaged_head_without_index),
                 cmocka_unit_test(test_killed_writer),
                 cmocka_unit_test(test_statistics_that_cannot_be),
                 cmocka_unit_test(test_truncated_meanwhile),
