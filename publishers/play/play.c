@@ -34,6 +34,7 @@ struct voice {
         struct slipring_publisher *publisher; /* NULL: it is not played, or no longer */
         uint8_t identity[32];
         bool used;       /* a channel fits it */
+        bool told;       /* of a message of it that was refused */
         struct cdr *cdr; /* of its type */
         void *room;      /* for a sample that is not CDR, else NULL */
 };
@@ -63,7 +64,6 @@ struct player {
         struct part *parts; /* by channel */
         struct voice *voices;
         size_t voice_count;
-        bool told; /* of a message that was refused */
         struct playhead head;
         struct play_wish wish;
         uint64_t stepped; /* of the steps that were wished */
@@ -399,10 +399,10 @@ publish(struct player *player, const struct mcap_message *message, struct slipri
 
         if (cdr_read(voice->cdr, message->data, message->bytes, voice->room, &payload, &why) < 0) {
                 player->counts->refused++;
-                if (!player->told) {
+                if (!voice->told) {
                         note(player, "topic '%s': a message is left out: %s", voice->topic,
                              why.text);
-                        player->told = true;
+                        voice->told = true;
                 }
                 return 0;
         }
@@ -555,6 +555,11 @@ static int play(struct player *player, struct slipring_error *reterr) {
                 /* A pass that has nothing to publish would go on without end, and without sleep. */
         } while (r == 1 && options->loop && player->counts->published > published);
         player->counts->elapsed_ns = slipring_now_ns() - started_ns;
+        if (r == 1 && player->counts->published == 0 && player->counts->refused > 0) {
+                r = error_set(reterr, -EBADMSG,
+                              "'%s': nothing was published: all of its messages were left out",
+                              options->path);
+        }
         return r < 0 ? r : 0;
 }
 

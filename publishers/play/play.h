@@ -67,13 +67,13 @@ struct play_options {
  *
  * Becomes the publisher of each topic first. Messages are due at absolute times, so that one which
  * was late delays none of the others. In a pause the time of the file stands still; a change of the
- * rate begins where it is. A message has to have the length of its type, and booleans
- * that are; others are left out.
+ * rate begins where it is. A message has to have the length of its type (filler behind it is none
+ * of it), and booleans that are; others are left out.
  *
  * Return: 0; -ENOENT: no such file, or none of its topics can be played; -EPROTOTYPE: strict, and a
  * topic has another type than in the file, @reterr says which field differs; -EBADMSG: not an MCAP
- * file, or damaged; else as @check, slipring_publisher_open() or slipring_publisher_move(), or a
- * read error.
+ * file, or damaged, or every message was left out; else as @check, slipring_publisher_open() or
+ * slipring_publisher_move(), or a read error.
  */
 int play_run(const struct play_options *options,
              struct play_counts *ret_counts,
