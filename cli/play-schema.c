@@ -66,7 +66,7 @@ struct subject {
 struct plan {
         const struct cli *cli;
         const struct play_options *options;
-        struct mcap_reader *reader;
+        struct reel *reel;
         const struct mcap_summary *summary;
         const char *directory;
         char package[SLIPRING_BUS_NAME_MAX + 1]; /* of the own types; "": none is known */
@@ -117,11 +117,11 @@ static bool look_at_one(struct plan *plan, struct subject *subject) {
         struct mcap_message message;
         int r;
 
-        if (mcap_reader_select(plan->reader, this_subject, subject, 0, UINT64_MAX) < 0) {
+        if (reel_select(plan->reel, this_subject, subject, 0) < 0) {
                 return no_memory(plan);
         }
         do {
-                r = mcap_reader_next(plan->reader, &message, &error);
+                r = reel_next(plan->reel, &message, &error);
         } while (r == 1 && !lengths_add(&subject->lengths, &message) && !live_stopped());
         return r == 1 || impossible(plan, "%s", r < 0 ? error.text : none_fits);
 }
@@ -147,7 +147,7 @@ static void progress(uint64_t done, uint64_t all, uint64_t *told_ns) {
         }
 }
 
-/* Once through the file, for all topics that need it. What is behind a damage is not played,
+/* Once through the files, for all topics that need it. What is behind a damage is not played,
  * either, and it is the player who says so. */
 static void look_at_all(struct plan *plan) {
         const struct mcap_catalogue *catalogue = &plan->summary->catalogue;
@@ -163,12 +163,12 @@ static void look_at_all(struct plan *plan) {
         if (all == 0) {
                 return;
         }
-        r = mcap_reader_select(plan->reader, is_scanned, plan, 0, UINT64_MAX);
+        r = reel_select(plan->reel, is_scanned, plan, 0);
         if (r < 0) {
                 plan->broken = (struct mcap_error){.code = r, .text = "out of memory"};
                 return;
         }
-        while (!live_stopped() && mcap_reader_next(plan->reader, &message, &plan->broken) == 1) {
+        while (!live_stopped() && reel_next(plan->reel, &message, &plan->broken) == 1) {
                 (void) lengths_add(&subject_of(plan, message.channel)->lengths, &message);
                 done++;
                 progress(done < all ? done : all, all, &told_ns);
@@ -617,7 +617,7 @@ static bool choose_subject(struct plan *plan, size_t index) {
         }
         if (!name || plan->subject_count == SCHEMA_TOPICS_MAX) {
                 return name ? impossible(plan,
-                                         "the file has more than %u topics: choose some "
+                                         "there are more than %u topics: choose some "
                                          "with --topics",
                                          SCHEMA_TOPICS_MAX)
                             : no_memory(plan);
@@ -710,15 +710,15 @@ static int finish(struct plan *plan, const char *bus) {
 
 int play_schema_write(const struct cli *cli,
                       const struct play_options *options,
-                      struct mcap_reader *reader,
+                      struct reel *reel,
                       const char *directory,
                       const char *bus,
                       size_t *ret_topics) {
         struct plan plan = {
                 .cli = cli,
                 .options = options,
-                .reader = reader,
-                .summary = mcap_reader_summary(reader),
+                .reel = reel,
+                .summary = reel_summary(reel),
                 .directory = directory,
         };
         int code = CLI_OK;
