@@ -18,7 +18,7 @@
 #define LENGTH_BYTES 4u
 
 /* What begins a message. A reader looks at the first two only; of the last one two bits count the
- * bytes that some senders add at the end, up to a multiple of four. */
+ * bytes that some senders add at the end, see cdr_is_filler(). */
 static const uint8_t header[CDR_HEADER_BYTES] = {0, 1, 0, 0};
 
 enum run_kind {
@@ -505,9 +505,13 @@ static int get_runs(struct input *input, size_t first, size_t end, uint8_t *base
         return r;
 }
 
-/* Does the header say that so many bytes at the end are none of the message? */
-static bool is_filler(const uint8_t *message, size_t bytes) {
-        return bytes == (message[3] & 3u);
+bool cdr_is_filler(const void *message, size_t used, size_t bytes) {
+        static const uint8_t zeros[3];
+        const uint8_t *data = message;
+        size_t rest = bytes - used;
+
+        return rest == 0 || rest == (data[3] & 3u) ||
+               (rest <= sizeof(zeros) && bytes % 4 == 0 && memcmp(data + used, zeros, rest) == 0);
 }
 
 int cdr_read(const struct cdr *cdr,
@@ -520,12 +524,11 @@ int cdr_read(const struct cdr *cdr,
         const uint8_t *data = message;
         const struct slipring_field *bad;
         struct input input = {.cdr = cdr, .data = data + CDR_HEADER_BYTES, .reterr = reterr};
-        size_t rest;
 
         input.bytes = bytes > CDR_HEADER_BYTES ? bytes - CDR_HEADER_BYTES : 0;
         if (cdr->flat && input.bytes != type->payload_bytes &&
             !(input.bytes > type->payload_bytes &&
-              is_filler(data, input.bytes - type->payload_bytes))) {
+              cdr_is_filler(data, CDR_HEADER_BYTES + type->payload_bytes, bytes))) {
                 return error_set(reterr, -EBADMSG,
                                  "a message of %s has %u + %u bytes, this one %zu", type->name,
                                  CDR_HEADER_BYTES, type->payload_bytes, bytes);
@@ -545,9 +548,9 @@ int cdr_read(const struct cdr *cdr,
                         return -EBADMSG;
                 }
         }
-        rest = input.bytes - input.at;
-        if (rest > 0 && !is_filler(data, rest)) {
-                return error_set(reterr, -EBADMSG, "%zu bytes stand behind its last field", rest);
+        if (!cdr_is_filler(data, CDR_HEADER_BYTES + input.at, bytes)) {
+                return error_set(reterr, -EBADMSG, "%zu bytes stand behind its last field",
+                                 input.bytes - input.at);
         }
         bad = type_bad_bool(type, room);
         if (bad) {

@@ -67,6 +67,19 @@ void *cdr_payload(void *message);
 uint32_t cdr_write(const struct cdr *cdr, const void *payload, void *message);
 
 /*
+ * cdr_is_filler() - is what stands behind a message's last field none of the message?
+ * @message:    header first
+ * @used:       bytes up to the end of its last field
+ * @bytes:      all of them, at least as many
+ *
+ * Senders fill up to a multiple of four. Of what the header counts as filler it does not matter
+ * what it is; Cyclone DDS fills with zeros and does not say so.
+ *
+ * Return: true if it is, also if there is nothing.
+ */
+bool cdr_is_filler(const void *message, size_t used, size_t bytes);
+
+/*
  * cdr_read() - make a payload of a message
  * @message:    from outside, any bytes; header first
  * @bytes:      its length

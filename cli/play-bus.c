@@ -28,15 +28,11 @@
  * Its name
  */
 
-/* "USER/BUS" as --bus, the environment or the file has it; NULL: nobody says it. */
-static const char *name_wanted(const struct cli *cli, struct mcap_reader *reader, char text[160]) {
-        const char *name = cli->bus ? cli->bus : getenv("SLIPRING_BUS");
+static const char *name_in_file(struct mcap_reader *reader, char text[160]) {
         struct mcap_metadata list;
         struct mcap_text key, value;
+        const char *name;
 
-        if (name && *name) {
-                return name;
-        }
         for (uint64_t i = 0; mcap_reader_metadata(reader, i, &list, NULL) == 1; i++) {
                 while (mcap_text_is(list.name, "slipring") &&
                        mcap_get_pair(&list.pairs, &key, &value)) {
@@ -50,6 +46,21 @@ static const char *name_wanted(const struct cli *cli, struct mcap_reader *reader
                 }
         }
         return NULL;
+}
+
+/* "USER/BUS" as --bus, the environment or the first file that says one has it; NULL: none does. */
+static const char *name_wanted(const struct cli *cli, const struct reel *reel, char text[160]) {
+        const char *name = cli->bus ? cli->bus : getenv("SLIPRING_BUS");
+        struct mcap_reader *reader;
+
+        if (name && *name) {
+                return name;
+        }
+        name = NULL;
+        for (size_t i = 0; !name && (reader = reel_reader(reel, i)); i++) {
+                name = name_in_file(reader, text);
+        }
+        return name;
 }
 
 /* The bus's own name, if it is one that we may make. */
@@ -171,7 +182,7 @@ static int remove_one(const char *path, const struct stat *status, int type, str
 /* In a directory that is gone once the manager has read it. */
 static int make(const struct cli *cli,
                 const struct play_options *options,
-                struct mcap_reader *reader,
+                struct reel *reel,
                 const char *name,
                 struct play_bus *bus) {
         const char *root = getenv("TMPDIR");
@@ -188,7 +199,7 @@ static int make(const struct cli *cli,
                 free(path);
                 return CLI_FAILURE;
         }
-        code = play_schema_write(cli, options, reader, path, name, &topics);
+        code = play_schema_write(cli, options, reel, path, name, &topics);
         if (code == CLI_OK && !live_stopped()) {
                 code = start(cli, bus, path, topics);
         }
@@ -199,13 +210,13 @@ static int make(const struct cli *cli,
 
 static int choose(const struct cli *cli,
                   const struct play_options *options,
-                  struct mcap_reader *reader,
+                  struct reel *reel,
                   struct play_bus *bus) {
         struct directory directory = {.segment = SEGMENT_NONE};
         struct slipring_error error = {0};
         struct view view = VIEW_NONE;
         char text[160];
-        const char *name = name_wanted(cli, reader, text);
+        const char *name = name_wanted(cli, reel, text);
         int r;
 
         if (!name) {
@@ -231,39 +242,35 @@ static int choose(const struct cli *cli,
                 return CLI_USAGE;
         }
         snprintf(bus->name, sizeof(bus->name), "%.90s/%.63s", error_user(geteuid()), name);
-        return make(cli, options, reader, name, bus);
+        return make(cli, options, reel, name, bus);
 }
 
 int play_bus_open(const struct cli *cli, const struct play_options *options, struct play_bus *bus) {
         struct slipring_error unknown = {0};
         struct mcap_error error = {0};
-        struct mcap_reader *reader;
-        /* A FIFO is refused, and not waited for. */
-        int fd = open(options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC), code;
+        const struct mcap_error *damage;
+        const struct mcap_reader *reader;
+        struct reel *reel = NULL;
+        int code = CLI_FAILURE;
 
         *bus = (struct play_bus){.manager = 0};
-        if (fd < 0) {
-                cli_error(cli, "cannot open '%s': %s", options->path, strerror(errno));
+        if (reel_open(&reel, options->files, options->file_count, &error) < 0) {
+                cli_error(cli, "%s", error.text);
                 return CLI_FAILURE;
         }
-        if (mcap_reader_open(&reader, fd, options->path, 0, &error) < 0) {
-                cli_error(cli, "%s", error.text);
-                code = CLI_FAILURE;
+        if (options->check(options->userdata, &reel_summary(reel)->catalogue, &unknown) < 0) {
+                cli_error(cli, "%s", unknown.text);
         } else {
-                code = CLI_FAILURE;
-                if (options->check(options->userdata, &mcap_reader_summary(reader)->catalogue,
-                                   &unknown) < 0) {
-                        cli_error(cli, "%s", unknown.text);
-                } else {
-                        code = choose(cli, options, reader, bus);
-                }
-                if (code == CLI_FAILURE && mcap_reader_summary(reader)->damage.code) {
-                        /* What is missing may be behind it. */
-                        cli_error(cli, "%s", mcap_reader_summary(reader)->damage.text);
-                }
-                mcap_reader_close(reader);
+                code = choose(cli, options, reel, bus);
         }
-        close(fd);
+        for (size_t i = 0; code == CLI_FAILURE && (reader = reel_reader(reel, i)); i++) {
+                damage = &mcap_reader_summary(reader)->damage;
+                if (damage->code) {
+                        /* What is missing may be behind it. */
+                        cli_error(cli, "%s", damage->text);
+                }
+        }
+        reel_close(reel);
         return code;
 }
 

@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 #include "cli/cli.h"
-#include "mcap/reader.h"
 #include "publishers/play/play.h"
+#include "publishers/play/reel.h"
 
 /**
  * struct play_bus - a bus with a manager of its own
@@ -22,9 +22,9 @@ struct play_bus {
 };
 
 /**
- * play_bus_open() - make a bus of the channels of a file that are wanted
- * @cli:        run; --bus is its name, else $SLIPRING_BUS, else what the file says
- * @options:    path, wanted and rename
+ * play_bus_open() - make a bus of the channels of files that are wanted
+ * @cli:        run; --bus is its name, else $SLIPRING_BUS, else what the first that says one says
+ * @options:    files, path, wanted and rename
  * @bus:        filled
  *
  * A bus of that name that is up already is left as it is: then no manager is started. The manager
@@ -38,10 +38,10 @@ int play_bus_open(const struct cli *cli, const struct play_options *options, str
 int play_bus_close(const struct cli *cli, struct play_bus *bus);
 
 /**
- * play_schema_write() - write the schema of a bus for a file
+ * play_schema_write() - write the schema of a bus for files
  * @cli:        run
  * @options:    path, wanted and rename
- * @reader:     of the file
+ * @reel:       the files
  * @directory:  an empty one, for bus.yaml and the messages that it uses
  * @bus:        name of the bus
  * @ret_topics: set to how many topics it has
@@ -56,7 +56,7 @@ int play_bus_close(const struct cli *cli, struct play_bus *bus);
  */
 int play_schema_write(const struct cli *cli,
                       const struct play_options *options,
-                      struct mcap_reader *reader,
+                      struct reel *reel,
                       const char *directory,
                       const char *bus,
                       size_t *ret_topics);

@@ -5,8 +5,7 @@
 
 #include <slipring/type.h>
 
-/* Some senders add so many bytes at most, up to a multiple of four. */
-#define FILLER_BYTES_MAX 3
+#include "bus/cdr.h"
 
 /* "a[3].b[7]" as "a.b", and the 7. */
 static size_t strip(const char *from, char *to) {
@@ -138,7 +137,8 @@ bool lengths_add(struct lengths *lengths, const struct mcap_message *message) {
         /* What one says that breaks off is nothing to make room for. */
         decode->string = NULL;
         decode->length = NULL;
-        if (!decode_walk(decode, message) || decode->bytes - decode->at > FILLER_BYTES_MAX) {
+        if (!decode_walk(decode, message) ||
+            !cdr_is_filler(message->data, CDR_HEADER_BYTES + decode->at, message->bytes)) {
                 return false;
         }
         decode->string = on_string;

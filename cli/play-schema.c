@@ -30,6 +30,7 @@
 #include "cli/view.h"
 #include "schema/buffer.h"
 #include "schema/schema.h"
+#include "schema/shape.h"
 
 /* A ring is as deep as a second of the topic, within the first of these; but it has the usual depth
  * at least, within the second: room for the longest of everything may be much. */
@@ -37,10 +38,12 @@
 #define RING_BYTES_LIMIT (256.0 * 1024 * 1024)
 #define PROGRESS_NS UINT64_C(200000000)
 
-/* A type that stands in the schema, or in a file beside it. */
+/* A type that stands in the schema, or in a file beside it; as it is on a bus: files differ in
+ * comments and blank lines. */
 struct placed {
         const char *name;
         const char *text;
+        const char *topic; /* that it was met on */
         bool own;
 };
 
@@ -63,7 +66,7 @@ struct subject {
 struct plan {
         const struct cli *cli;
         const struct play_options *options;
-        struct mcap_reader *reader;
+        struct reel *reel;
         const struct mcap_summary *summary;
         const char *directory;
         char package[SLIPRING_BUS_NAME_MAX + 1]; /* of the own types; "": none is known */
@@ -114,11 +117,11 @@ static bool look_at_one(struct plan *plan, struct subject *subject) {
         struct mcap_message message;
         int r;
 
-        if (mcap_reader_select(plan->reader, this_subject, subject, 0, UINT64_MAX) < 0) {
+        if (reel_select(plan->reel, this_subject, subject, 0) < 0) {
                 return no_memory(plan);
         }
         do {
-                r = mcap_reader_next(plan->reader, &message, &error);
+                r = reel_next(plan->reel, &message, &error);
         } while (r == 1 && !lengths_add(&subject->lengths, &message) && !live_stopped());
         return r == 1 || impossible(plan, "%s", r < 0 ? error.text : none_fits);
 }
@@ -144,7 +147,7 @@ static void progress(uint64_t done, uint64_t all, uint64_t *told_ns) {
         }
 }
 
-/* Once through the file, for all topics that need it. What is behind a damage is not played,
+/* Once through the files, for all topics that need it. What is behind a damage is not played,
  * either, and it is the player who says so. */
 static void look_at_all(struct plan *plan) {
         const struct mcap_catalogue *catalogue = &plan->summary->catalogue;
@@ -160,12 +163,12 @@ static void look_at_all(struct plan *plan) {
         if (all == 0) {
                 return;
         }
-        r = mcap_reader_select(plan->reader, is_scanned, plan, 0, UINT64_MAX);
+        r = reel_select(plan->reel, is_scanned, plan, 0);
         if (r < 0) {
                 plan->broken = (struct mcap_error){.code = r, .text = "out of memory"};
                 return;
         }
-        while (!live_stopped() && mcap_reader_next(plan->reader, &message, &plan->broken) == 1) {
+        while (!live_stopped() && reel_next(plan->reel, &message, &plan->broken) == 1) {
                 (void) lengths_add(&subject_of(plan, message.channel)->lengths, &message);
                 done++;
                 progress(done < all ? done : all, all, &told_ns);
@@ -248,18 +251,61 @@ static const struct placed *placed_find(const struct plan *plan, const char *nam
         return NULL;
 }
 
-/* Remembers one; false: no memory. */
-static bool place(struct plan *plan, const struct decode_type *type, bool own) {
+/* Remembers one; NULL: no memory. */
+static const struct placed *place(struct plan *plan, const struct msg *msg, bool own) {
         struct placed *larger = reallocarray(plan->placed, plan->placed_count + 1, sizeof(*larger));
-        char *name = arena_copy(&plan->arena, type->msg->name, strlen(type->msg->name));
-        char *text = arena_copy(&plan->arena, type->text, type->bytes);
+        char *name = arena_copy(&plan->arena, msg->name, strlen(msg->name));
+        struct buffer lines = {0};
+        char *text = NULL;
 
         plan->placed = larger ? larger : plan->placed;
+        shape_text_lines(&lines, msg);
+        if (!lines.failed) {
+                text = arena_copy(&plan->arena, lines.text, lines.length);
+        }
+        buffer_free(&lines);
         if (!larger || !name || !text) {
+                no_memory(plan);
+                return NULL;
+        }
+        larger[plan->placed_count] = (struct placed){
+                .name = name, .text = text, .topic = plan->subject->name, .own = own};
+        return &larger[plan->placed_count++];
+}
+
+/* Says in which line a type is another one than on another topic. */
+static bool type_agrees(struct plan *plan, const struct msg *msg, const struct placed *placed) {
+        struct buffer lines = {0};
+        const char *here, *there = placed->text;
+        size_t a, b;
+        bool agrees;
+        int line = 1;
+
+        shape_text_lines(&lines, msg);
+        if (lines.failed) {
+                buffer_free(&lines);
                 return no_memory(plan);
         }
-        larger[plan->placed_count++] = (struct placed){.name = name, .text = text, .own = own};
-        return true;
+        here = lines.text;
+        a = strcspn(here, "\n");
+        b = strcspn(there, "\n");
+        /* Each line has something in it, and ends with a newline. */
+        while (a > 0 && a == b && memcmp(here, there, a) == 0) {
+                here += a + 1;
+                there += a + 1;
+                a = strcspn(here, "\n");
+                b = strcspn(there, "\n");
+                line++;
+        }
+        agrees = a == 0 && b == 0;
+        if (!agrees) {
+                impossible(plan,
+                           "its type %s is another one than on topic '%s': line %d is '%.*s' "
+                           "there and '%.*s' here, without comments",
+                           msg->name, placed->topic, line, (int) b, there, (int) a, here);
+        }
+        buffer_free(&lines);
+        return agrees;
 }
 
 /* Is each type new, or as it was on another topic? */
@@ -267,17 +313,14 @@ static bool types_agree(struct plan *plan) {
         const struct decode *decode = &plan->subject->lengths.decode;
 
         for (size_t i = 0; i < decode->type_count; i++) {
-                const struct decode_type *type = &decode->types[i];
-                const struct placed *placed =
-                        placed_find(plan, type->msg->name, plan->subject->own);
+                const struct msg *msg = decode->types[i].msg;
+                const struct placed *placed = placed_find(plan, msg->name, plan->subject->own);
 
-                if (!msg_name_check(type->msg->name)) {
-                        return impossible(plan, "'%s' is no name of a type", type->msg->name);
+                if (!msg_name_check(msg->name)) {
+                        return impossible(plan, "'%s' is no name of a type", msg->name);
                 }
-                if (placed && (strlen(placed->text) != type->bytes ||
-                               memcmp(placed->text, type->text, type->bytes) != 0)) {
-                        return impossible(plan, "its type %s has another text on another topic",
-                                          type->msg->name);
+                if (placed && !type_agrees(plan, msg, placed)) {
+                        return false;
                 }
         }
         return true;
@@ -336,7 +379,7 @@ static bool put_own(struct plan *plan, const struct decode_type *type, const cha
         if (placed_find(plan, msg->name, true)) {
                 return true;
         }
-        if (!place(plan, type, true)) {
+        if (!place(plan, msg, true)) {
                 return false;
         }
         for (int nested = 1; nested >= 0; nested--) {
@@ -389,13 +432,15 @@ static bool write_file(struct plan *plan, const char *path, const char *text, si
 
 /* DIRECTORY/package/msg/Name.msg */
 static bool put_message(struct plan *plan, const struct decode_type *type) {
+        const struct placed *placed = placed_find(plan, type->msg->name, false);
         char *path;
 
-        if (placed_find(plan, type->msg->name, false)) {
+        if (placed) {
                 return true;
         }
         path = arena_print(&plan->arena, "%s/%s.msg", plan->directory, type->msg->name);
-        if (!path || !place(plan, type, false)) {
+        placed = place(plan, type->msg, false);
+        if (!path || !placed) {
                 return no_memory(plan);
         }
         for (char *slash = path + strlen(plan->directory) + 1; (slash = strchr(slash, '/'));) {
@@ -403,7 +448,7 @@ static bool put_message(struct plan *plan, const struct decode_type *type) {
                 (void) mkdir(path, 0700);
                 *slash++ = '/';
         }
-        return write_file(plan, path, type->text, type->bytes);
+        return write_file(plan, path, placed->text, strlen(placed->text));
 }
 
 /*
@@ -494,9 +539,27 @@ static bool consider(struct plan *plan) {
         return done;
 }
 
-static bool same_schema(const struct mcap_schema *a, const struct mcap_schema *b) {
-        return a == b || (a && b && !strcmp(a->name, b->name) && a->data_bytes == b->data_bytes &&
-                          memcmp(a->data, b->data, a->data_bytes) == 0);
+/* Comments and blank lines make no other type. */
+static bool same_schema(const struct play_options *options,
+                        const struct mcap_schema *a,
+                        const struct mcap_schema *b) {
+        char *left, *right;
+        bool same;
+
+        if (!a || !b || strcmp(a->name, b->name) != 0) {
+                return a == b;
+        }
+        if (a->data_bytes == b->data_bytes && memcmp(a->data, b->data, a->data_bytes) == 0) {
+                return true;
+        }
+        left = options->canonical(options->userdata, a->name, (const char *) a->data,
+                                  a->data_bytes);
+        right = options->canonical(options->userdata, b->name, (const char *) b->data,
+                                   b->data_bytes);
+        same = left && right && !strcmp(left, right);
+        free(left);
+        free(right);
+        return same;
 }
 
 static bool open_subject(struct plan *plan, struct subject *subject) {
@@ -548,16 +611,18 @@ static bool choose_subject(struct plan *plan, size_t index) {
         name = arena_print(&plan->arena, "%s",
                            view_topic_name(options->rename(options->userdata, channel->topic)));
         for (size_t i = 0; name && i < plan->subject_count; i++) {
-                bool same = same_schema(plan->subjects[i].schema, schema);
+                struct subject *other = &plan->subjects[i];
+                bool same =
+                        !strcmp(other->name, name) && same_schema(options, other->schema, schema);
 
-                if (!strcmp(plan->subjects[i].name, name) && (same || !plan->subjects[i].dropped)) {
-                        plan->subject_of[index] = same ? &plan->subjects[i] : NULL;
+                if (same || (!strcmp(other->name, name) && !other->dropped)) {
+                        plan->subject_of[index] = same ? other : NULL;
                         return true;
                 }
         }
         if (!name || plan->subject_count == SCHEMA_TOPICS_MAX) {
                 return name ? impossible(plan,
-                                         "the file has more than %u topics: choose some "
+                                         "there are more than %u topics: choose some "
                                          "with --topics",
                                          SCHEMA_TOPICS_MAX)
                             : no_memory(plan);
@@ -650,15 +715,15 @@ static int finish(struct plan *plan, const char *bus) {
 
 int play_schema_write(const struct cli *cli,
                       const struct play_options *options,
-                      struct mcap_reader *reader,
+                      struct reel *reel,
                       const char *directory,
                       const char *bus,
                       size_t *ret_topics) {
         struct plan plan = {
                 .cli = cli,
                 .options = options,
-                .reader = reader,
-                .summary = mcap_reader_summary(reader),
+                .reel = reel,
+                .summary = reel_summary(reel),
                 .directory = directory,
         };
         int code = CLI_OK;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "cli/keys.h"
 #include "cli/live.h"
 #include "cli/play-bus.h"
+#include "cli/play-files.h"
 #include "schema/msg.h"
 #include "schema/suggest.h"
 
@@ -113,7 +115,7 @@ static void list_topics(const struct mcap_catalogue *catalogue, char text[256]) 
         }
 }
 
-/* Says that the file has no such topic, and which it has. 0 if it has it. */
+/* Says that the files have no such topic, and which they have. 0 if one has it. */
 static int check_name(const struct play *play,
                       const struct mcap_catalogue *catalogue,
                       const char *option,
@@ -316,11 +318,49 @@ static int go(struct play *play, const struct play_options *run) {
         return r < 0 ? CLI_FAILURE : CLI_OK;
 }
 
+/* On the bus that is up, or on one that is made for it. */
+static int play_onto_bus(struct play *play, const struct play_files *files) {
+        struct cli *cli = play->cli;
+        struct play_bus made = {0};
+        char bus[160];
+        struct play_options run = {
+                .bus = bus,
+                .path = play->path,
+                .files = (const char *const *) files->paths,
+                .file_count = files->count,
+                .rate = play->rate,
+                .loop = play->loop,
+                .offset_ns = (uint64_t) (play->offset * 1e9),
+                .check = check_names,
+                .wanted = wanted,
+                .canonical = canonical,
+                .rename = renamed,
+                .strict = play->strict || play->topics,
+                .paused = play->paused,
+                .ask = isatty(STDIN_FILENO) ? ask : NULL,
+                .stopped = live_stopped,
+                .note = on_note,
+                .userdata = play,
+        };
+        int code;
+
+        live_start();
+        if (play->create) {
+                code = play_bus_open(cli, &run, &made);
+                snprintf(bus, sizeof(bus), "%s", made.name);
+                run.named = made.manager != 0;
+        } else {
+                code = find_bus(cli, bus);
+        }
+        if (code == CLI_OK && !live_stopped()) {
+                code = go(play, &run);
+        }
+        return play_bus_close(cli, &made) == CLI_OK ? code : CLI_FAILURE;
+}
+
 static int play_verb(struct cli *cli, int argc, char **argv) {
         struct play play = {.cli = cli, .rate = 1};
-        struct play_bus made = {0};
-        struct play_options run;
-        char bus[160];
+        struct play_files files = {0};
         const struct cli_option options[] = {
                 {'r', "rate", "FACTOR", "times as fast as recorded (default 1)",
                  .real = &play.rate},
@@ -339,7 +379,7 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
                  .text = &play.remap},
                 {0},
         };
-        int r;
+        int code;
 
         if (!cli_parse(cli, options, &argc, &argv)) {
                 return cli->exit_code;
@@ -347,50 +387,31 @@ static int play_verb(struct cli *cli, int argc, char **argv) {
         if (!check(&play)) {
                 return CLI_USAGE;
         }
-        play.path = argv[0];
-        run = (struct play_options){
-                .path = play.path,
-                .rate = play.rate,
-                .loop = play.loop,
-                .offset_ns = (uint64_t) (play.offset * 1e9),
-                .check = check_names,
-                .wanted = wanted,
-                .canonical = canonical,
-                .rename = renamed,
-                .strict = play.strict || play.topics,
-                .paused = play.paused,
-                .ask = isatty(STDIN_FILENO) ? ask : NULL,
-                .stopped = live_stopped,
-                .note = on_note,
-                .userdata = &play,
-        };
-        live_start();
-        if (play.create) {
-                r = play_bus_open(cli, &run, &made);
-                snprintf(bus, sizeof(bus), "%s", made.name);
-                run.named = made.manager != 0;
-        } else {
-                r = find_bus(cli, bus);
+        code = play_files_find(cli, argv, (size_t) argc, &files);
+        if (code == CLI_OK) {
+                play.path = files.name;
+                code = play_onto_bus(&play, &files);
         }
-        run.bus = bus;
-        if (r == CLI_OK && !live_stopped()) {
-                r = go(&play, &run);
-        }
-        return play_bus_close(cli, &made) == CLI_OK ? r : CLI_FAILURE;
+        play_files_free(&files);
+        return code;
 }
 
 const struct cli_verb cli_play = {
         .name = "play",
-        .arguments = "FILE",
+        .arguments = "FILE...",
         .least = 1,
-        .most = 1,
+        .most = INT_MAX,
         .common = CLI_BUS | CLI_JSON,
         .summary = "publish a recording again",
         .help = "Publishes the messages of an MCAP file on a bus that is up, at the distances in\n"
-                "time that they had, until its end or Ctrl-C. The types have to be those of the\n"
-                "bus, to the letter. What is of another type, not on the bus, or published by\n"
-                "another process is left out, and it says why, in which line the types differ;\n"
-                "with --strict, or for what --topics names, it plays nothing then.\n"
+                "time that they had, until its end or Ctrl-C. Several files are played as one, in\n"
+                "the order of their times, whatever their names; of a directory it takes each\n"
+                ".mcap file.\n"
+                "\n"
+                "The types have to be those of the bus, to the letter. What is of another type,\n"
+                "not on the bus, or published by another process is left out, and it says why, in\n"
+                "which line the types differ; with --strict, or for what --topics names, it plays\n"
+                "nothing then.\n"
                 "\n"
                 "With --create it makes a bus of what is in the file, if it is not up: topics and\n"
                 "types as recorded, and takes it down at its end. Ctrl-C is such an end, and so\n"
@@ -400,6 +421,7 @@ const struct cli_verb cli_play = {
                 "pause, and UP and DOWN change the rate by 10 %.\n"
                 "\n"
                 "  slipring play drive.mcap\n"
+                "  slipring play drive_0.mcap drive_1.mcap      or the directory of a split bag\n"
                 "  slipring play drive.mcap --create --loop     on a bus of its own\n"
                 "  slipring play drive.mcap -r 10 --loop --topics imu,gps\n"
                 "  slipring play drive.mcap --start-offset 60 --remap imu:=imu/replayed\n",

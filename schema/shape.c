@@ -1041,16 +1041,22 @@ static void text_field(struct buffer *buffer, const struct msg_field *field) {
         buffer_print(buffer, " %s\n", field->name);
 }
 
-/* A message's own lines, then those of the messages it uses. Nesting bounds the recursion. */
-static void text_message(struct buffer *buffer, struct msg *msg, uint32_t mark) {
+void shape_text_lines(struct buffer *buffer, const struct msg *msg) {
         size_t next = 0;
 
-        msg->mark = mark;
+        /* Those of an empty message are empty, and not none. */
+        buffer_append(buffer, "", 0);
         for (size_t i = 0; i < msg->field_count; i++) {
                 text_constants(buffer, msg, &next, i);
                 text_field(buffer, &msg->fields[i]);
         }
         text_constants(buffer, msg, &next, msg->field_count);
+}
+
+/* A message's own lines, then those of the messages it uses. Nesting bounds the recursion. */
+static void text_message(struct buffer *buffer, struct msg *msg, uint32_t mark) {
+        msg->mark = mark;
+        shape_text_lines(buffer, msg);
         for (size_t i = 0; i < msg->field_count; i++) {
                 struct msg *nested = msg->fields[i].nested;
 
@@ -1067,8 +1073,6 @@ int shape_text(const char **ret_text, struct msg *msg, struct arena *arena, uint
         struct buffer buffer = {0};
         char *text = NULL;
 
-        /* That of an empty message is empty. */
-        buffer_append(&buffer, "", 0);
         text_message(&buffer, msg, mark);
         if (!buffer.failed) {
                 text = arena_copy(arena, buffer.text, buffer.length);

@@ -23,6 +23,13 @@ int shape_read(struct loader *loader,
                const struct node *key);
 
 /**
+ * shape_text_lines() - write the canonical text of a message without those that it uses
+ * @buffer:     text to append to
+ * @msg:        message; need not be resolved
+ */
+void shape_text_lines(struct buffer *buffer, const struct msg *msg);
+
+/**
  * shape_text() - write the canonical text of a message, with those that it uses
  * @ret_text:   set on success
  * @msg:        message

@@ -1,9 +1,8 @@
 /*
- * A file onto a bus.
+ * Files onto a bus.
  */
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -11,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <slipring/publisher.h>
 
@@ -19,8 +17,8 @@
 #include "bus/directory.h"
 #include "bus/error.h"
 #include "bus/topic.h"
-#include "mcap/reader.h"
 #include "publishers/play/play.h"
+#include "publishers/play/reel.h"
 
 /* Somebody presses keys. */
 #define SLEEP_MAX_NS UINT64_C(50000000)
@@ -34,6 +32,7 @@ struct voice {
         struct slipring_publisher *publisher; /* NULL: it is not played, or no longer */
         uint8_t identity[32];
         bool used;       /* a channel fits it */
+        bool told;       /* of a message of it that was refused */
         struct cdr *cdr; /* of its type */
         void *room;      /* for a sample that is not CDR, else NULL */
 };
@@ -57,13 +56,11 @@ struct playhead {
 struct player {
         const struct play_options *options;
         struct play_counts *counts;
-        int fd;
-        struct mcap_reader *reader;
+        struct reel *reel;
         const struct mcap_summary *summary;
         struct part *parts; /* by channel */
         struct voice *voices;
         size_t voice_count;
-        bool told; /* of a message that was refused */
         struct playhead head;
         struct play_wish wish;
         uint64_t stepped; /* of the steps that were wished */
@@ -399,10 +396,10 @@ publish(struct player *player, const struct mcap_message *message, struct slipri
 
         if (cdr_read(voice->cdr, message->data, message->bytes, voice->room, &payload, &why) < 0) {
                 player->counts->refused++;
-                if (!player->told) {
+                if (!voice->told) {
                         note(player, "topic '%s': a message is left out: %s", voice->topic,
                              why.text);
-                        player->told = true;
+                        voice->told = true;
                 }
                 return 0;
         }
@@ -504,13 +501,13 @@ static int pass(struct player *player, struct slipring_error *reterr) {
         struct mcap_error error = {0};
         int r;
 
-        if (mcap_reader_select(player->reader, chosen, player, from_ns, UINT64_MAX) < 0) {
+        if (reel_select(player->reel, chosen, player, from_ns) < 0) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }
         player->counts->passes++;
         player->head.at_ns = 0;
         player->head.since_ns = player->due_ns;
-        while ((r = mcap_reader_next(player->reader, &message, &error)) == 1) {
+        while ((r = reel_next(player->reel, &message, &error)) == 1) {
                 if (!chosen(message.channel, player)) {
                         /* Lost in the midst: nobody waits for it. */
                         player->counts->refused++;
@@ -555,34 +552,60 @@ static int play(struct player *player, struct slipring_error *reterr) {
                 /* A pass that has nothing to publish would go on without end, and without sleep. */
         } while (r == 1 && options->loop && player->counts->published > published);
         player->counts->elapsed_ns = slipring_now_ns() - started_ns;
+        if (r == 1 && player->counts->published == 0 && player->counts->refused > 0) {
+                r = error_set(reterr, -EBADMSG,
+                              "'%s': nothing was published: all of its messages were left out",
+                              options->path);
+        }
         return r < 0 ? r : 0;
 }
 
-static int player_open(struct player *player, struct slipring_error *reterr) {
-        struct mcap_error error = {0};
-        int r;
+/* What is not as expected of the files, and no reason not to play them. */
+static void note_files(const struct player *player) {
+        const struct mcap_summary *summary, *latest = NULL;
+        const struct mcap_reader *reader;
+        const char *path = NULL;
+        bool told = false;
 
-        /* A FIFO is refused, and not waited for. */
-        player->fd = open(player->options->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-        if (player->fd < 0) {
-                return error_set(reterr, -errno, "cannot open '%s': %s", player->options->path,
-                                 strerror(errno));
+        for (size_t i = 0; (reader = reel_reader(player->reel, i)); i++) {
+                summary = mcap_reader_summary(reader);
+                if (summary->damage.code) {
+                        note(player, "%s", summary->damage.text);
+                }
+                if (summary->message_count == 0) {
+                        continue;
+                }
+                if (latest && summary->start_ns < latest->end_ns && !told) {
+                        note(player,
+                             "'%s' begins before '%s' ends: what they have of the same time is "
+                             "played together",
+                             reel_path(player->reel, i), path);
+                        told = true;
+                }
+                if (!latest || summary->end_ns > latest->end_ns) {
+                        latest = summary;
+                        path = reel_path(player->reel, i);
+                }
         }
-        r = mcap_reader_open(&player->reader, player->fd, player->options->path, 0, &error);
+}
+
+static int player_open(struct player *player, struct slipring_error *reterr) {
+        const struct play_options *options = player->options;
+        struct mcap_error error = {0};
+        int r = reel_open(&player->reel, options->files, options->file_count, &error);
+
         if (r < 0) {
                 return error_set(reterr, r, "%s", error.text);
         }
-        player->summary = mcap_reader_summary(player->reader);
-        if (player->summary->damage.code) {
-                note(player, "%s", player->summary->damage.text);
-        }
+        player->summary = reel_summary(player->reel);
+        note_files(player);
         return 0;
 }
 
 int play_run(const struct play_options *options,
              struct play_counts *ret_counts,
              struct slipring_error *reterr) {
-        struct player player = {.options = options, .counts = ret_counts, .fd = -1};
+        struct player player = {.options = options, .counts = ret_counts};
         int r;
 
         *ret_counts = (struct play_counts){0};
@@ -598,9 +621,6 @@ int play_run(const struct play_options *options,
         }
         free(player.voices);
         free(player.parts);
-        mcap_reader_close(player.reader);
-        if (player.fd >= 0) {
-                close(player.fd);
-        }
+        reel_close(player.reel);
         return r;
 }

@@ -2,19 +2,20 @@
 #define SLIPRING_PUBLISHERS_PLAY_PLAY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <slipring/sample.h>
 
 /*
- * A player: the messages of an MCAP file onto a bus, at the distances in time that they had.
+ * A player: the messages of MCAP files onto a bus, at the distances in time that they had.
  */
 
 struct play_counts {
         uint64_t published;
         /* Messages that came up and are none of their type, or of a topic that was lost. */
         uint64_t refused;
-        uint64_t passes; /* through the file, begun */
+        uint64_t passes; /* through all files, begun */
         uint64_t late_max_ns;
         uint64_t elapsed_ns;
 };
@@ -31,18 +32,20 @@ struct play_wish {
 struct mcap_catalogue;
 
 struct play_options {
-        const char *bus; /* as in slipring_publisher_options */
-        const char *path;
+        const char *bus;          /* as in slipring_publisher_options */
+        const char *path;         /* what messages call that which is played */
+        const char *const *files; /* one or more, in any order: they are played as one */
+        size_t file_count;
         double rate; /* 1: as recorded; 2: twice as fast */
         bool loop;
         uint64_t offset_ns; /* begin so long after the first message */
 
-        /* Is all that was asked for by name in the file? Asked before anything else is done. NULL:
+        /* Is all that was asked for by name in the files? Asked before anything else is done. NULL:
          * nothing was. */
         int (*check)(void *userdata,
                      const struct mcap_catalogue *catalogue,
                      struct slipring_error *reterr);
-        bool (*wanted)(void *userdata, const char *topic); /* a topic of the file */
+        bool (*wanted)(void *userdata, const char *topic); /* a topic of the files */
         /* The text of a type as a bus has it, from one that others wrote; NULL: it is none. To be
          * freed. */
         char *(*canonical)(void *userdata, const char *name, const char *text, size_t bytes);
@@ -62,18 +65,18 @@ struct play_options {
 };
 
 /*
- * play_run() - play a file until its end, or until stopped
+ * play_run() - play files until their end, or until stopped
  * @ret_counts: set whatever happens
  *
- * Becomes the publisher of each topic first. Messages are due at absolute times, so that one which
- * was late delays none of the others. In a pause the time of the file stands still; a change of the
- * rate begins where it is. A message has to have the length of its type, and booleans
- * that are; others are left out.
+ * Becomes the publisher of each topic first, and has looked at all files by then. Messages are due
+ * at absolute times, so that one which was late delays none of the others. In a pause the time of
+ * the file stands still; a change of the rate begins where it is. A message has to have the length
+ * of its type (filler behind it is none of it), and booleans that are; others are left out.
  *
  * Return: 0; -ENOENT: no such file, or none of its topics can be played; -EPROTOTYPE: strict, and a
  * topic has another type than in the file, @reterr says which field differs; -EBADMSG: not an MCAP
- * file, or damaged; else as @check, slipring_publisher_open() or slipring_publisher_move(), or a
- * read error.
+ * file, or damaged, or every message was left out; else as @check, slipring_publisher_open() or
+ * slipring_publisher_move(), or a read error.
  */
 int play_run(const struct play_options *options,
              struct play_counts *ret_counts,

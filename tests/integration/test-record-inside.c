@@ -191,54 +191,6 @@ static void test_recorder_without_memory(void **state) {
         bus_stop(&bus);
 }
 
-static int play_all(struct play_counts *counts, struct slipring_error *error) {
-        const struct play_options options = {
-                .bus = bus.name,
-                .path = "x.mcap",
-                .rate = 1e6,
-                .wanted = every_topic,
-                .canonical = as_it_is,
-                .rename = its_name,
-                .stopped = after_many_looks,
-                .note = no_note,
-        };
-
-        looks = 0;
-        memset(error, 0, sizeof(*error));
-        return play_run(&options, counts, error);
-}
-
-static void test_player_without_memory(void **state) {
-        struct slipring_error error = {0};
-        struct play_counts counts;
-        bool failed = true;
-        unsigned files, at;
-        int r;
-
-        setup_bus();
-        assert_int_equal(record_past(&error), 0);
-        files = open_files();
-        for (at = 0; failed; at++) {
-                failing_start(at, at % 2);
-                r = play_all(&counts, &error);
-                failed = failing_stop();
-                if (r != 0 && r != -ENOMEM) {
-                        fail_msg("allocation %u: %d, %s", at, r, error.text);
-                }
-                assert_true(r == 0 || error.text[0]);
-                assert_true(failed || r == 0);
-                assert_true(r < 0 || counts.published == (uint64_t) TOPICS * SAMPLES);
-                assert_int_equal(open_files(), files);
-        }
-        assert_true(at > 20);
-        assert_int_equal(unlink("x.mcap"), 0);
-        bus_stop(&bus);
-}
-
-/*
- * Damaged files
- */
-
 static uint8_t *file_read(const char *path, size_t *ret_bytes) {
         FILE *file = fopen(path, "re");
         uint8_t *data = malloc(1 << 16);
@@ -258,6 +210,64 @@ static void file_write(const char *path, const uint8_t *data, size_t bytes) {
         assert_int_equal(fwrite(data, 1, bytes, file), bytes);
         assert_int_equal(fclose(file), 0);
 }
+
+static int play_all(size_t file_count, struct play_counts *counts, struct slipring_error *error) {
+        static const char *const files[] = {"x.mcap", "y.mcap"};
+        const struct play_options options = {
+                .bus = bus.name,
+                .path = "x.mcap",
+                .files = files,
+                .file_count = file_count,
+                .rate = 1e6,
+                .wanted = every_topic,
+                .canonical = as_it_is,
+                .rename = its_name,
+                .stopped = after_many_looks,
+                .note = no_note,
+        };
+
+        looks = 0;
+        memset(error, 0, sizeof(*error));
+        return play_run(&options, counts, error);
+}
+
+/* Of two files that have the same channels. */
+static void test_player_without_memory(void **state) {
+        struct slipring_error error = {0};
+        struct play_counts counts;
+        bool failed = true;
+        unsigned files, at;
+        uint8_t *data;
+        size_t bytes;
+        int r;
+
+        setup_bus();
+        assert_int_equal(record_past(&error), 0);
+        data = file_read("x.mcap", &bytes);
+        file_write("y.mcap", data, bytes);
+        free(data);
+        files = open_files();
+        for (at = 0; failed; at++) {
+                failing_start(at, at % 2);
+                r = play_all(2, &counts, &error);
+                failed = failing_stop();
+                if (r != 0 && r != -ENOMEM) {
+                        fail_msg("allocation %u: %d, %s", at, r, error.text);
+                }
+                assert_true(r == 0 || error.text[0]);
+                assert_true(failed || r == 0);
+                assert_true(r < 0 || counts.published == (uint64_t) 2 * TOPICS * SAMPLES);
+                assert_int_equal(open_files(), files);
+        }
+        assert_true(at > 40);
+        assert_int_equal(unlink("x.mcap"), 0);
+        assert_int_equal(unlink("y.mcap"), 0);
+        bus_stop(&bus);
+}
+
+/*
+ * Damaged files
+ */
 
 /* What came onto the bus since was recorded, in its order. How much. */
 static unsigned take_all(struct slipring_subscriber *const *subscribers) {
@@ -284,7 +294,7 @@ static unsigned take_all(struct slipring_subscriber *const *subscribers) {
 static int play_damaged(struct slipring_subscriber *const *subscribers) {
         struct slipring_error error;
         struct play_counts counts;
-        int r = play_all(&counts, &error);
+        int r = play_all(1, &counts, &error);
 
         assert_int_equal(take_all(subscribers), counts.published);
         if (r < 0) {

@@ -257,18 +257,42 @@ static void test_each_end_is_too_early(void **state) {
         assert_string_equal(fixture->error.text, "the message ends in its field 'ranges'");
 }
 
-/* Some senders fill up to a multiple of four, and say so in the header. */
-static void test_what_stands_behind_has_to_be_announced(void **state) {
+/* Some senders fill up to a multiple of four, and say so in the header; some do not say so. */
+static void test_what_stands_behind_is_filler_only(void **state) {
         struct fixture *fixture = *state;
-        uint8_t longer[sizeof(message) + 2] = {0};
+        uint8_t longer[sizeof(message) + 6] = {0};
+        const size_t whole = sizeof(message) + 2;
 
+        assert_int_equal(sizeof(message) % 4, 2);
         memcpy(longer, message, sizeof(message));
-        assert_int_equal(read_of(fixture, longer, sizeof(longer)), -EBADMSG);
-        assert_string_equal(fixture->error.text, "2 bytes stand behind its last field");
-        longer[3] = 2;
-        assert_int_equal(read_of(fixture, longer, sizeof(longer)), 0);
+        /* Announced: whatever it is. */
+        for (uint8_t count = 1; count <= 3; count++) {
+                memset(longer + sizeof(message), 0xaa, count);
+                longer[3] = count;
+                assert_int_equal(read_of(fixture, longer, sizeof(message) + count), 0);
+                longer[3] = 0;
+                assert_int_equal(read_of(fixture, longer, sizeof(message) + count), -EBADMSG);
+        }
+        /* The header may say what it takes where nobody filled. */
         longer[3] = 3;
-        assert_int_equal(read_of(fixture, longer, sizeof(longer)), -EBADMSG);
+        assert_int_equal(read_of(fixture, longer, sizeof(message)), 0);
+        /* Not announced, or wrongly: zeros, up to the next multiple of four. */
+        memset(longer + sizeof(message), 0, 6);
+        for (uint8_t options = 0; options <= 3; options++) {
+                longer[3] = options;
+                assert_int_equal(read_of(fixture, longer, whole), 0);
+                assert_int_equal(fixture->room->last, 3);
+                assert_int_equal(read_of(fixture, longer, whole + 4), -EBADMSG);
+        }
+        longer[3] = 0;
+        assert_int_equal(read_of(fixture, longer, sizeof(message) + 6), -EBADMSG);
+        assert_string_equal(fixture->error.text, "6 bytes stand behind its last field");
+        assert_int_equal(read_of(fixture, longer, sizeof(message) + 1), -EBADMSG);
+        for (size_t at = sizeof(message); at < whole; at++) {
+                longer[at] = 1;
+                assert_int_equal(read_of(fixture, longer, whole), -EBADMSG);
+                longer[at] = 0;
+        }
 }
 
 static void test_other_encodings_are_refused(void **state) {
@@ -371,6 +395,34 @@ static void test_flat_types_are_not_copied(void **state) {
         cdr_free(cdr);
 }
 
+static void test_flat_types_may_be_filled_up(void **state) {
+        static const struct slipring_field one[] = {{"on", "", SLIPRING_KIND_BOOL, 0, 0, 1, 0, 0}};
+        static const uint8_t filled[] = {0, 1, 0, 0, 1, 0, 0, 0},
+                             other[] = {0, 1, 0, 0, 1, 0, 0, 1};
+        struct slipring_type with = type;
+        struct slipring_error error = {0};
+        struct cdr *cdr = NULL;
+        const void *payload = NULL;
+
+        with.fields = one;
+        with.payload_bytes = 1;
+        with.field_count = with.root_count = 1;
+        assert_int_equal(cdr_compile(&cdr, &with, &error), 0);
+        assert_true(cdr_is_flat(cdr));
+        for (size_t bytes = 5; bytes <= 8; bytes++) {
+                bool whole = bytes == 5 || bytes == 8;
+
+                payload = NULL;
+                assert_int_equal(cdr_read(cdr, filled, bytes, NULL, &payload, &error),
+                                 whole ? 0 : -EBADMSG);
+                assert_ptr_equal(payload, whole ? filled + 4 : NULL);
+        }
+        assert_int_equal(cdr_read(cdr, other, sizeof(other), NULL, &payload, &error), -EBADMSG);
+        assert_string_equal(error.text,
+                            "a message of test_msgs/msg/Status has 4 + 1 bytes, this one 8");
+        cdr_free(cdr);
+}
+
 /* A header that anybody may have written. */
 static void test_field_trees_are_checked(void **state) {
         static const struct {
@@ -458,13 +510,14 @@ int main(void) {
                 cmocka_unit_test_setup_teardown(test_bounds_are_kept_and_named, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_strings_end_where_they_say, set_up, tear_down),
                 cmocka_unit_test_setup_teardown(test_each_end_is_too_early, set_up, tear_down),
-                cmocka_unit_test_setup_teardown(test_what_stands_behind_has_to_be_announced, set_up,
+                cmocka_unit_test_setup_teardown(test_what_stands_behind_is_filler_only, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(test_other_encodings_are_refused, set_up,
                                                 tear_down),
                 cmocka_unit_test_setup_teardown(test_any_byte_may_be_any, set_up, tear_down),
                 cmocka_unit_test(test_strings_that_never_change_are_compared),
                 cmocka_unit_test(test_flat_types_are_not_copied),
+                cmocka_unit_test(test_flat_types_may_be_filled_up),
                 cmocka_unit_test(test_field_trees_are_checked),
                 cmocka_unit_test(test_readers_see_what_is_there),
         };
