@@ -561,7 +561,12 @@ static size_t name_longest(const struct slipring_type *type) {
 }
 
 static void columns_print(const struct render *render, const uint8_t *payload, FILE *out) {
-        struct columns columns = {.type = render->type, .payload = payload, .out = out};
+        struct columns columns = {
+                .type = render->type,
+                .payload = payload,
+                .missing = payload && selection_is_missing(render->type, &render->field, payload),
+                .out = out,
+        };
         /* Each level adds at most a dot, a name and an index of ten digits in brackets. */
         size_t bytes = strlen(render->field.name) +
                        (SLIPRING_NESTING_MAX + 2) * (name_longest(render->type) + 14);
@@ -583,14 +588,13 @@ void render_header(const struct render *render, FILE *out) {
 }
 
 void render_message(const struct render *render, const void *payload, FILE *out) {
-        switch (render->format) {
-        case RENDER_YAML:
-                block_message(render, payload, out);
-                break;
-        case RENDER_CSV:
+        if (render->format == RENDER_CSV) {
                 columns_print(render, payload, out);
-                break;
-        default:
+        } else if (selection_is_missing(render->type, &render->field, payload)) {
+                fputs(render->format == RENDER_YAML ? "null\n" : "null", out);
+        } else if (render->format == RENDER_YAML) {
+                block_message(render, payload, out);
+        } else {
                 line_value(render, &render->field, payload, out);
         }
 }

@@ -36,7 +36,9 @@ struct render {
  * render_message() - write one message, or the selected part of it
  * @payload:    the whole message, in memory that does not change meanwhile
  *
- * All formats end with a newline but RENDER_JSON and RENDER_FLOW, which may become part of a line.
+ * A selection that is behind the end of a sequence is null, and nothing in CSV: what stands there
+ * in memory may be of another message. All formats end with a newline but RENDER_JSON and
+ * RENDER_FLOW, which may become part of a line.
  */
 void render_message(const struct render *render, const void *payload, FILE *out);
 

@@ -450,6 +450,22 @@ static void test_readers_see_what_is_there(void **state) {
         assert_int_equal(selection_find(&found, &type, "ranges.length", NULL, &error), -EINVAL);
 }
 
+/* What memory holds behind the end is of older messages, if of any. */
+static void test_what_is_not_there_is_not_shown(void **state) {
+        render_of("cells[1].volts", RENDER_YAML, false, "null\n");
+        render_of("cells[1].volts", RENDER_JSON, false, "null");
+        render_of("cells[1].volts", RENDER_CSV, false, "\n");
+        render_of("cells[1].volts", RENDER_CSV, true, "volts\n");
+        render_of("cells[1]", RENDER_YAML, false, "null\n");
+        render_of("cells[1]", RENDER_FLOW, false, "null");
+        render_of("cells[1]", RENDER_CSV, false, ",,\n");
+        render_of("cells[1].label", RENDER_JSON, false, "null");
+        render_of("cells[0].volts", RENDER_CSV, false, "258\n");
+        render_of("ranges[2]", RENDER_YAML, false, "null\n");
+        render_of("ranges[0]", RENDER_YAML, false, "1.5\n");
+        render_of("tags[1]", RENDER_YAML, false, "\"\"\n");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_only_what_is_there_leaves, set_up, tear_down),
@@ -467,6 +483,7 @@ int main(void) {
                 cmocka_unit_test(test_flat_types_are_not_copied),
                 cmocka_unit_test(test_field_trees_are_checked),
                 cmocka_unit_test(test_readers_see_what_is_there),
+                cmocka_unit_test(test_what_is_not_there_is_not_shown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
