@@ -377,6 +377,12 @@ int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_m
         return 0;
 }
 
+struct msg *msg_store_known(const struct msg_store *store, const char *name) {
+        size_t place;
+
+        return store_place(store, name, &place) ? store->messages[place] : NULL;
+}
+
 void msg_store_describe(const struct msg_store *store, struct buffer *buffer, const char *name) {
         struct suggestion suggestion = {.word = name};
 

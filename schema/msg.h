@@ -252,6 +252,11 @@ void msg_store_close(struct msg_store *store);
 int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_msg);
 
 /**
+ * msg_store_known() - a message that was read already, NULL if none of this name was
+ */
+struct msg *msg_store_known(const struct msg_store *store, const char *name);
+
+/**
  * msg_store_add() - take a text for a message, before any file
  * @store:      store
  * @name:       "sensor_msgs/msg/Imu"
