@@ -131,6 +131,33 @@ static void test_missing_elements_are_gaps(void **state) {
         bus_stop(&bus);
 }
 
+static void test_labels_have_room(void **state) {
+        static const struct few few[] = {{1, {-1.1111e-05f}}, {1, {-2.2222e-30f}}, {1, {-0.5f}}};
+        struct topic_spec spec = topic_of("few", 8);
+        struct slipring_publisher *publisher = NULL;
+        struct command command;
+
+        spec.type = &few_type;
+        bus_start(&bus, &spec, 1);
+        assert_int_equal(slipring_publisher_open(&publisher, "few", NULL, NULL), 0);
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
+                                 0);
+        }
+        command_run(&command, "plot", "few.few[0]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_code(&command, 0);
+        /* The largest in the first row, the least in the last one. */
+        command_expect_out_has(&command, "\n-2.222e-30 ");
+        command_expect_out_has(&command, "\n-1.111e-05 ");
+        command_free(&command);
+        assert_int_equal(slipring_publisher_publish(publisher, &few[2], sizeof(few[2]), 0), 0);
+        slipring_publisher_close(publisher);
+        command_run(&command, "plot", "few.few[0]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_out_has(&command, "\n      -0.5 ");
+        command_free(&command);
+        bus_stop(&bus);
+}
+
 static void test_braille_where_there_is_utf8(void **state) {
         struct command command;
 
@@ -289,6 +316,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_once_draws_what_is_there),
                 cmocka_unit_test(test_missing_elements_are_gaps),
+                cmocka_unit_test(test_labels_have_room),
                 cmocka_unit_test(test_braille_where_there_is_utf8),
                 cmocka_unit_test(test_plots_go_on),
                 cmocka_unit_test(test_topic_that_is_gone),
