@@ -274,8 +274,8 @@ int msg_store_add(struct msg_store *store, const char *name, const char *text, s
  * msg_store_describe() - say where was looked, for "there is no such message"
  * @store:      store
  * @buffer:     text to append to
- * @name:       what was looked for; a message with a similar name that comes with slipring is
- *              offered
+ * @name:       what was looked for; a message with a similar name that comes with slipring, in
+ *              the same package or a similar one, is offered, too
  */
 void msg_store_describe(const struct msg_store *store, struct buffer *buffer, const char *name);
 
