@@ -32,6 +32,7 @@ struct record {
         const char *expression, *excluded; /* NULL: none */
         const char *compression;
         const char *since;
+        bool all;
         double split_seconds;
         uint64_t split_bytes;
 
@@ -47,6 +48,15 @@ struct record {
         bool line; /* standard error has a progress line */
 };
 
+/* Names of ROS have a slash in front, and so may expressions: ^imu and ^/imu are the same. */
+static bool matches(const regex_t *expression, const char *topic) {
+        char name[SLIPRING_TOPIC_NAME_MAX + 2];
+
+        snprintf(name, sizeof(name), "/%s", topic);
+        return regexec(expression, name + 1, 0, NULL, 0) == 0 ||
+               regexec(expression, name, 0, NULL, 0) == 0;
+}
+
 static bool wanted(void *userdata, const char *topic) {
         const struct record *record = userdata;
         bool any = record->topic_count == 0 && !record->expression;
@@ -55,9 +65,9 @@ static bool wanted(void *userdata, const char *topic) {
                 any = !strcmp(view_topic_name(record->topics[i]), topic);
         }
         if (!any && record->expression) {
-                any = regexec(&record->matches, topic, 0, NULL, 0) == 0;
+                any = matches(&record->matches, topic);
         }
-        return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
+        return any && (!record->excluded || !matches(&record->excludes, topic));
 }
 
 /* "PATH UNIT" for each field that has one, and "sequence PATH ELEMENTS" or "string PATH BYTES" for
@@ -277,6 +287,10 @@ static bool names_file(const char *output) {
 }
 
 static bool check(const struct record *record, struct record_options *options) {
+        if (record->all && (record->topic_count > 0 || record->expression)) {
+                cli_error(record->cli, "--all excludes names of topics and --regex");
+                return false;
+        }
         if (record->output && !names_file(record->output)) {
                 cli_error(record->cli, "--output '%s': must end in the name of a file",
                           record->output);
@@ -422,6 +436,8 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
                 .userdata = &record,
         };
         const struct cli_option options[] = {
+                {'a', "all", NULL, "all topics that this user may read (the default)",
+                 .flag = &record.all},
                 {'o', "output", "FILE", "write there (default BUS_DATE-TIME.mcap)",
                  .text = &record.output},
                 {'e', "regex", "REGEX", "topics that match, too", .text = &record.expression},
