@@ -229,16 +229,24 @@ static int differs(const struct segment_expect *expect,
         return 0;
 }
 
-/* What the mode forbids this user, and the way to get it. */
+/* The way to get what the mode forbids this user. */
+static const char *remedy(const struct segment_expect *expect, bool writable) {
+        if (!(expect->mode & (writable ? 0020u : 0040u))) {
+                return "run as the owner, or change owner or mode in the schema";
+        }
+        /* Far more than a topic is its. */
+        if (expect->gid == 0) {
+                return "run as the owner, or name another group than root's in the schema";
+        }
+        return "add it to the group and log in again";
+}
+
 static int
 refused(const struct segment_expect *expect, bool writable, struct slipring_error *reterr) {
         return error_set(reterr, -EACCES,
                          "%s: this user may not %s it (owner %s, group %s, mode %04o): %s",
                          expect->what, writable ? "publish to" : "read", error_user(expect->uid),
-                         error_group(expect->gid), expect->mode,
-                         expect->mode & (writable ? 0020u : 0040u)
-                                 ? "add it to the group and log in again"
-                                 : "run as the owner, or change owner or mode in the schema");
+                         error_group(expect->gid), expect->mode, remedy(expect, writable));
 }
 
 /* Its creator may look even if the owner took that right away. Takes an index for which any id of

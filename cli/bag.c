@@ -521,6 +521,11 @@ static int bag_run(struct cli *cli, int argc, char **argv) {
         };
         int code;
 
+        /* As in `ros2 bag`; their options are not those of this verb. */
+        if (argc > 1 && (!strcmp(argv[1], "record") || !strcmp(argv[1], "play"))) {
+                cli_error(cli, "that is a verb of its own; did you mean 'slipring %s'?", argv[1]);
+                return CLI_USAGE;
+        }
         if (!cli_parse(cli, options, &argc, &argv)) {
                 return cli->exit_code;
         }

@@ -253,12 +253,16 @@ static void draw_curve(struct plot *plot, unsigned pen, uint64_t now_ns, double 
 }
 
 static void print_label(double value) {
-        /* Where nothing is drawn there is no scale. */
-        if (isnan(value)) {
-                printf("%*s", (int) LABEL_COLUMNS, "");
-        } else {
-                printf("%*.5g ", (int) LABEL_COLUMNS - 1, value);
+        char text[32] = "";
+
+        /* With as many digits as there is room for. Where nothing is drawn there is no scale. */
+        for (int digits = 5; !isnan(value) && digits > 0; digits--) {
+                (void) snprintf(text, sizeof(text), "%.*g", digits, value);
+                if (strlen(text) < LABEL_COLUMNS) {
+                        break;
+                }
         }
+        printf("%*s ", (int) LABEL_COLUMNS - 1, text);
 }
 
 static void print_legend(const struct plot *plot, const char *end) {

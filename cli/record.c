@@ -21,6 +21,7 @@
 #include "schema/msg.h"
 
 #include "subscribers/record/record.h"
+#include "subscribers/selection.h"
 
 #define SUFFIX ".mcap"
 
@@ -30,6 +31,7 @@ struct record {
         const char *expression, *excluded; /* NULL: none */
         const char *compression;
         const char *since, *duration;
+        bool all;
         double split_seconds;
         uint64_t split_bytes;
 
@@ -39,10 +41,20 @@ struct record {
         char bus[160];
         char *name;
         char hash[MSG_HASH_BYTES];
+        const struct slipring_type *type; /* that is described */
         struct buffer units, bounds;
         const char *pairs[7];
         bool line; /* standard error has a progress line */
 };
+
+/* Names of ROS have a slash in front, and so may expressions: ^imu and ^/imu are the same. */
+static bool matches(const regex_t *expression, const char *topic) {
+        char name[SLIPRING_TOPIC_NAME_MAX + 2];
+
+        snprintf(name, sizeof(name), "/%s", topic);
+        return regexec(expression, name + 1, 0, NULL, 0) == 0 ||
+               regexec(expression, name, 0, NULL, 0) == 0;
+}
 
 static bool wanted(void *userdata, const char *topic) {
         const struct record *record = userdata;
@@ -52,67 +64,25 @@ static bool wanted(void *userdata, const char *topic) {
                 any = !strcmp(view_topic_name(record->topics[i]), topic);
         }
         if (!any && record->expression) {
-                any = regexec(&record->matches, topic, 0, NULL, 0) == 0;
+                any = matches(&record->matches, topic);
         }
-        return any && (!record->excluded || regexec(&record->excludes, topic, 0, NULL, 0) != 0);
+        return any && (!record->excluded || !matches(&record->excludes, topic));
 }
 
 /* "PATH UNIT" for each field that has one, and "sequence PATH ELEMENTS" or "string PATH BYTES" for
- * each that only has a bound: ros2msg does not say the first, and not always the others. Nesting
- * bounds the recursion. */
-static void put_fields(struct record *record,
-                       const struct slipring_type *type,
-                       const char *above,
-                       uint32_t first,
-                       uint32_t count);
+ * each that only has a bound: ros2msg does not say the first, and not always the others. */
+static void put_field(void *userdata, const char *path, const struct slipring_field *field) {
+        struct record *record = userdata;
 
-/* One that is there, by its path. */
-static void put_field(struct record *record,
-                      const struct slipring_type *type,
-                      const char *path,
-                      const struct slipring_field *field) {
-        const struct slipring_field *elements;
-
-        switch (field->kind) {
-        case SLIPRING_KIND_TEXT:
-                buffer_print(&record->bounds, "string %s %u\n", path, field->element_bytes - 1);
-                break;
-        case SLIPRING_KIND_SEQUENCE:
-                elements = type_elements(type, field);
-                buffer_print(&record->bounds, "sequence %s %u\n", path, elements->count);
-                put_field(record, type, path, elements);
-                break;
-        case SLIPRING_KIND_STRUCT:
-                put_fields(record, type, path, field->first_child, field->child_count);
-                break;
-        case SLIPRING_KIND_LIST:
-                /* Its elements are of one type, but for what never changes. */
-                put_field(record, type, path, &type->fields[field->first_child]);
-                break;
-        default:
-                break;
+        /* Strings that never change have their text there. */
+        if (field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
+                buffer_print(&record->units, "%s %s\n", path, field->unit);
         }
-}
-
-static void put_fields(struct record *record,
-                       const struct slipring_type *type,
-                       const char *above,
-                       uint32_t first,
-                       uint32_t count) {
-        for (uint32_t i = first; i < first + count; i++) {
-                const struct slipring_field *field = &type->fields[i];
-                char *path;
-
-                if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
-                        record->units.failed = true;
-                        return;
-                }
-                /* Strings that never change have their text there. */
-                if (field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
-                        buffer_print(&record->units, "%s %s\n", path, field->unit);
-                }
-                put_field(record, type, path, field);
-                free(path);
+        if (field->kind == SLIPRING_KIND_TEXT) {
+                buffer_print(&record->bounds, "string %s %u\n", path, field->element_bytes - 1);
+        } else if (field->kind == SLIPRING_KIND_SEQUENCE) {
+                buffer_print(&record->bounds, "sequence %s %u\n", path,
+                             selection_count(record->type, field));
         }
 }
 
@@ -128,7 +98,10 @@ static const char *const *describe(void *userdata, const struct slipring_type *t
         }
         buffer_free(&record->units);
         buffer_free(&record->bounds);
-        put_fields(record, type, "", 0, type->root_count);
+        record->type = type;
+        if (selection_paths(type, put_field, record) < 0) {
+                record->units.failed = true;
+        }
         if (record->units.length > 0 && !record->units.failed) {
                 record->pairs[used++] = "slipring_units";
                 record->pairs[used++] = record->units.text;
@@ -313,6 +286,10 @@ static bool names_file(const char *output) {
 }
 
 static bool check(const struct record *record, struct record_options *options) {
+        if (record->all && (record->topic_count > 0 || record->expression)) {
+                cli_error(record->cli, "--all excludes names of topics and --regex");
+                return false;
+        }
         if (record->output && !names_file(record->output)) {
                 cli_error(record->cli, "--output '%s': must end in the name of a file",
                           record->output);
@@ -472,6 +449,8 @@ static int record_verb(struct cli *cli, int argc, char **argv) {
                 .userdata = &record,
         };
         const struct cli_option options[] = {
+                {'a', "all", NULL, "all topics that this user may read (the default)",
+                 .flag = &record.all},
                 {'o', "output", "FILE", "write there (default BUS_DATE-TIME.mcap)",
                  .text = &record.output},
                 {'e', "regex", "REGEX", "topics that match, too", .text = &record.expression},

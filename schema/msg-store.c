@@ -8,6 +8,7 @@
 #include "schema/msg.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -377,17 +378,47 @@ int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_m
         return 0;
 }
 
-void msg_store_describe(const struct msg_store *store, struct buffer *buffer, const char *name) {
-        struct suggestion suggestion = {.word = name};
+struct msg *msg_store_known(const struct msg_store *store, const char *name) {
+        size_t place;
+
+        return store_place(store, name, &place) ? store->messages[place] : NULL;
+}
+
+/* Is it of the package that was meant, or nearly? */
+static bool package_near(const char *name, const char *other) {
+        char word[SLIPRING_TYPE_NAME_MAX + 1], candidate[SLIPRING_TYPE_NAME_MAX + 1];
+        struct suggestion suggestion = {.word = word};
+
+        snprintf(word, sizeof(word), "%.*s", (int) strcspn(name, "/"), name);
+        snprintf(candidate, sizeof(candidate), "%.*s", (int) strcspn(other, "/"), other);
+        suggestion_offer(&suggestion, candidate);
+        return suggestion.best;
+}
+
+/* What may have been meant, NULL if nothing is near. Package and name are compared apart: with
+ * "_msgs/msg/" between them, all that are short would be near to each other. */
+static const char *name_near(const char *name) {
+        struct suggestion suggestion = {.word = strrchr(name, '/') + 1};
+        const char *near = NULL, *before;
 
         for (size_t i = 0; i < msg_embedded_count; i++) {
-                suggestion_offer(&suggestion, msg_embedded[i].name);
+                before = suggestion.best;
+                if (package_near(name, msg_embedded[i].name)) {
+                        suggestion_offer(&suggestion, strrchr(msg_embedded[i].name, '/') + 1);
+                }
+                near = suggestion.best == before ? near : msg_embedded[i].name;
         }
-        if (suggestion.best) {
-                buffer_print(buffer, "; did you mean '%s'?", suggestion.best);
-                return;
+        return near;
+}
+
+void msg_store_describe(const struct msg_store *store, struct buffer *buffer, const char *name) {
+        const char *near = name_near(name);
+
+        buffer_print(buffer, "; ");
+        if (near) {
+                buffer_print(buffer, "did you mean '%s'? It was ", near);
         }
-        buffer_print(buffer, "; looked for in ");
+        buffer_print(buffer, "looked for in ");
         for (size_t i = 0; i < store->directory_count; i++) {
                 const char *joint = i == 0 ? "" : i + 1 == store->directory_count ? " and " : ", ";
 

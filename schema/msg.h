@@ -252,6 +252,11 @@ void msg_store_close(struct msg_store *store);
 int msg_store_find(struct msg_store *store, const char *name, struct msg **ret_msg);
 
 /**
+ * msg_store_known() - a message that was read already, NULL if none of this name was
+ */
+struct msg *msg_store_known(const struct msg_store *store, const char *name);
+
+/**
  * msg_store_add() - take a text for a message, before any file
  * @store:      store
  * @name:       "sensor_msgs/msg/Imu"
@@ -269,8 +274,8 @@ int msg_store_add(struct msg_store *store, const char *name, const char *text, s
  * msg_store_describe() - say where was looked, for "there is no such message"
  * @store:      store
  * @buffer:     text to append to
- * @name:       what was looked for; a message with a similar name that comes with slipring is
- *              offered
+ * @name:       what was looked for; a message with a similar name that comes with slipring, in
+ *              the same package or a similar one, is offered, too
  */
 void msg_store_describe(const struct msg_store *store, struct buffer *buffer, const char *name);
 

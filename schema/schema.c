@@ -98,6 +98,24 @@ static const char *name_read(struct loader *loader, const struct node *root, con
         return value->text;
 }
 
+/* Others know those types by name, and have their own idea of what is in them. */
+static void package_warn(struct loader *loader, const struct node *root) {
+        const char *package = loader->schema->package;
+        const char *key = package == loader->schema->bus ? "bus" : "package";
+        size_t length = strlen(package);
+
+        for (size_t i = 0; i < msg_embedded_count; i++) {
+                if (!strncmp(msg_embedded[i].name, package, length) &&
+                    msg_embedded[i].name[length] == '/') {
+                        loader_warning(loader, node_get(root, key),
+                                       "package '%s' is one of ROS 2: programs that know it take "
+                                       "the types of this file for its messages",
+                                       package);
+                        return;
+                }
+        }
+}
+
 static void names_read(struct loader *loader, const struct node *root) {
         struct schema *schema = loader->schema;
 
@@ -112,6 +130,7 @@ static void names_read(struct loader *loader, const struct node *root) {
         if (!schema->package) {
                 schema->package = schema->bus;
         }
+        package_warn(loader, root);
 }
 
 static int defaults_read(struct loader *loader, const struct node *root) {

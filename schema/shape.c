@@ -38,6 +38,8 @@
  * @constants:  values of strings, NULL where the topic has none
  * @lengths:    lengths of sequences, likewise
  * @bounds:     bounds of both, likewise
+ * @empty:      the length of a sequence of large elements that has none, if nothing followed so far
+ * @empty_path: its path
  * @natural:    something has but a bound: the layout is that of C
  * @at:         bytes so far
  * @records:    fields so far
@@ -52,6 +54,8 @@ struct shape {
         const struct node *constants;
         const struct node *lengths;
         const struct node *bounds;
+        const struct node *empty;
+        const char *empty_path;
         bool natural;
         uint64_t at;
         uint32_t records;
@@ -230,6 +234,17 @@ static void definition_align(struct schema_definition *definition, uint32_t alig
         }
 }
 
+/* Something follows. Some readers go to where the first element would be, others do not. */
+static void empty_end(struct shape *shape) {
+        if (shape->empty) {
+                shape_error(shape, shape->empty,
+                            "'%s' cannot be empty: readers of CDR disagree about what follows an "
+                            "empty sequence of such elements",
+                            shape->empty_path);
+                shape->empty = NULL;
+        }
+}
+
 /* Appends a number or a text, or an array of them. Of a text @number is its size. */
 static int leaf_put(struct shape *shape,
                     const struct frame *frame,
@@ -249,6 +264,7 @@ static int leaf_put(struct shape *shape,
         };
         int r;
 
+        empty_end(shape);
         r = pad_to(shape, frame, kind_align(kind));
         if (r < 0) {
                 return r;
@@ -345,17 +361,19 @@ static bool length_find(struct shape *shape,
                             (unsigned long long) limit);
                 return false;
         }
-        if (length == 0 && !shape->natural &&
-            (field->kind == SLIPRING_KIND_STRUCT ||
-             (field->kind != MSG_KIND_STRING && kind_align(field->kind) > 4))) {
-                shape_error(shape, value,
-                            "'%s' cannot be empty: readers of CDR disagree about what follows an "
-                            "empty sequence of such elements",
-                            path);
-                return false;
-        }
         *ret_length = (uint32_t) length;
         return true;
+}
+
+/* A sequence without elements, if it matters to what would follow. */
+static void empty_begin(struct shape *shape, const char *path, const struct msg_field *field) {
+        bool large = field->kind == SLIPRING_KIND_STRUCT ||
+                     (field->kind != MSG_KIND_STRING && kind_align(field->kind) > 4);
+
+        if (large && !shape->natural) {
+                shape->empty = node_get(shape->lengths, path);
+                shape->empty_path = path;
+        }
 }
 
 /**
@@ -695,6 +713,9 @@ static int array_put(struct shape *shape,
         if (r == 0 && !shape->broken) {
                 r = message_put(shape, &inner, field->nested, path, 0);
         }
+        if (count > 1) {
+                empty_end(shape);
+        }
         if (r < 0 || shape->broken) {
                 return r;
         }
@@ -798,8 +819,12 @@ static int field_put(struct shape *shape,
                         return 0;
                 }
                 r = leaf_put(shape, frame, field->name, SLIPRING_KIND_LENGTH, 0, count, "");
-                if (r < 0 || count == 0 || shape->broken) {
+                if (r < 0 || shape->broken) {
                         return r;
+                }
+                if (count == 0) {
+                        empty_begin(shape, path, field);
+                        return 0;
                 }
         }
         if (field->kind == MSG_KIND_STRING && bounds.bytes == 0) {
@@ -821,6 +846,7 @@ static int message_put(struct shape *shape,
         }
         if (msg->field_count == 0 && r == 0 && !shape->full) {
                 /* C has no empty struct, so ROS 2 puts a byte into an empty message. */
+                empty_end(shape);
                 shape->at++;
                 r = pad_append(shape, frame->definition, SLIPRING_KIND_UINT8,
                                (uint32_t) (shape->at - 1 - frame->base), 1);

@@ -8,6 +8,7 @@
 
 #include "schema/loader.h"
 #include "schema/names.h"
+#include "schema/shape.h"
 #include "schema/suggest.h"
 #include "schema/type.h"
 #include "schema/util.h"
@@ -311,6 +312,80 @@ static int types_check_names(struct loader *loader) {
         return 0;
 }
 
+/* Is one message another, or does it use it? The depth of nesting bounds the recursion. */
+static bool message_uses(struct msg *msg, const struct msg *other, uint32_t mark) {
+        bool uses = msg == other;
+
+        msg->mark = mark;
+        for (size_t i = 0; !uses && i < msg->field_count; i++) {
+                struct msg *nested = msg->fields[i].nested;
+
+                uses = nested && nested->mark != mark && message_uses(nested, other, mark);
+        }
+        return uses;
+}
+
+/* The first topic that has a message of ROS 2 or one that uses it; NULL if all of them are broken.
+ */
+static const struct schema_definition *message_user(struct loader *loader, const struct msg *msg) {
+        uint32_t mark = ++loader->marks;
+
+        for (size_t i = 0; i < loader->definition_count; i++) {
+                struct msg *root = loader->definitions[i]->message;
+
+                if (root && root->mark != mark && message_uses(root, msg, mark)) {
+                        return loader->definitions[i];
+                }
+        }
+        return NULL;
+}
+
+/* A type that is the message, field by field, takes nobody's name. */
+static int
+type_check_message(struct loader *loader, struct schema_definition *definition, struct msg *msg) {
+        const struct schema_definition *user;
+        const char *ours = NULL, *theirs = NULL;
+        int r;
+
+        r = type_text(&ours, definition, loader->arena, ++loader->marks);
+        if (r == 0) {
+                r = shape_text(&theirs, msg, loader->arena, ++loader->marks);
+        }
+        if (r < 0 || !strcmp(ours, theirs)) {
+                return r;
+        }
+        user = message_user(loader, msg);
+        if (user) {
+                loader_error(loader, definition,
+                             "the type name '%s' that this comes to is already that of a message "
+                             "of ROS 2 on line %u; name another package",
+                             msg->name, user->line);
+        }
+        return 0;
+}
+
+/* Messages of ROS 2 bring their names along. */
+static int types_check_messages(struct loader *loader) {
+        char name[SLIPRING_TYPE_NAME_MAX + 1];
+        int r = 0;
+
+        for (size_t i = 0; r == 0 && i < loader->definition_count; i++) {
+                struct schema_definition *definition = loader->definitions[i];
+                struct msg *msg;
+
+                if (definition->message || definition->state != DEFINITION_DONE) {
+                        continue;
+                }
+                (void) snprintf(name, sizeof(name), "%s/msg/%s", definition->package,
+                                definition->name);
+                msg = msg_store_known(&loader->messages, name);
+                if (msg && msg->state == MSG_DONE) {
+                        r = type_check_message(loader, definition, msg);
+                }
+        }
+        return r;
+}
+
 static int definition_compare_order(const void *left, const void *right) {
         const struct schema_definition *a = *(const struct schema_definition *const *) left;
         const struct schema_definition *b = *(const struct schema_definition *const *) right;
@@ -330,6 +405,9 @@ int types_finish(struct loader *loader) {
         for (size_t i = 0; r == 0 && i < loader->definition_count; i++) {
                 r = layout_definition(loader->definitions[i], loader->arena, loader->diagnostics,
                                       &order);
+        }
+        if (r == 0) {
+                r = types_check_messages(loader);
         }
         if (r == 0 && loader->definition_count > 0) {
                 qsort(loader->definitions, loader->definition_count,

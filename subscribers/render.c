@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bus/type.h"
 #include "subscribers/render.h"
@@ -141,17 +142,15 @@ static int text_length(const struct slipring_field *field, const uint8_t *payloa
         return (int) length;
 }
 
-/*
- * The character at the start of a text, in UTF-8: how many bytes it has, 0 where that is none.
- * Those that are not to be sent to a terminal are none.
- */
-static unsigned character(const uint8_t *text, unsigned left) {
+/* The character at the start of a text, in UTF-8: how many bytes it has, 0 where that is none. */
+static unsigned character(const uint8_t *text, unsigned left, uint32_t *ret_code) {
         static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
         unsigned bytes = *text < 0x80   ? 1
                          : *text < 0xc0 ? 0
                          : *text < 0xe0 ? 2
                          : *text < 0xf0 ? 3
-                                        : 4;
+                         : *text < 0xf8 ? 4
+                                        : 0;
         uint32_t code = bytes == 1 ? *text : *text & (0xffu >> (bytes + 1));
 
         if (bytes == 0 || bytes > left) {
@@ -163,31 +162,39 @@ static unsigned character(const uint8_t *text, unsigned left) {
                 }
                 code = code << 6 | (text[i] & 0x3fu);
         }
-        /* Controls, lines that end, and marks that turn the direction of what follows. */
-        if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) ||
-            code < ' ' || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code < 0x2010) ||
-            (code >= 0x2028 && code < 0x202f) || (code >= 0x2066 && code < 0x206a) ||
-            code == 0xfeff) {
+        if (code < least[bytes] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000)) {
                 return 0;
         }
+        *ret_code = code;
         return bytes;
+}
+
+/*
+ * May a character go to a terminal, and may YAML have it as it is? Not controls, lines that end,
+ * marks that turn the direction of what follows, and what is no character. Those that join others,
+ * in emoji and in Persian, may. None above U+FFFF is refused, so that "\uXXXX" holds each that is.
+ */
+static bool is_shown(uint32_t code) {
+        return code >= ' ' && !(code >= 0x7f && code < 0xa0) && code != 0x61c && code != 0x200b &&
+               code != 0x200e && code != 0x200f && !(code >= 0x2028 && code < 0x202f) &&
+               !(code >= 0x2066 && code < 0x206a) && code != 0xfeff && code != 0xfffe &&
+               code != 0xffff;
 }
 
 /* In double quotes, with escapes that YAML and JSON share; a byte that is no text is one, too. */
 static void print_text(const uint8_t *text, int length, FILE *out) {
         fputc('"', out);
         for (int i = 0; i < length;) {
-                unsigned bytes = character(text + i, (unsigned) (length - i));
+                uint32_t code = text[i];
+                unsigned bytes = character(text + i, (unsigned) (length - i), &code);
 
-                if (bytes == 0) {
-                        fprintf(out, "\\u%04x", text[i++]);
-                        continue;
+                if (bytes == 0 || !is_shown(code)) {
+                        fprintf(out, "\\u%04" PRIx32, code);
+                } else {
+                        fputs(code == '"' || code == '\\' ? "\\" : "", out);
+                        fwrite(text + i, 1, bytes, out);
                 }
-                if (text[i] == '"' || text[i] == '\\') {
-                        fputc('\\', out);
-                }
-                fwrite(text + i, 1, bytes, out);
-                i += (int) bytes;
+                i += bytes ? (int) bytes : 1;
         }
         fputc('"', out);
 }
@@ -444,15 +451,24 @@ static void column_print(struct columns *columns,
         }
 }
 
+/* CSV has no escapes: text stays what it is, unless it goes to a terminal that would obey it. */
+static bool is_kept(uint32_t code, FILE *out) {
+        return is_shown(code) || code == '\n' || code == '\t' || !isatty(fileno(out));
+}
+
 void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out) {
-        uint32_t i;
+        uint32_t i, code = 0;
 
         fputc('"', out);
         for (i = 0; i < bytes && text[i];) {
-                unsigned length = character(text + i, bytes - i);
+                unsigned length = character(text + i, bytes - i, &code);
 
-                fputs(text[i] == '"' ? "\"" : "", out);
-                fwrite(length ? (const char *) text + i : "?", 1, length ? length : 1, out);
+                if (length == 0 || !is_kept(code, out)) {
+                        fputc('?', out);
+                } else {
+                        fputs(code == '"' ? "\"" : "", out);
+                        fwrite(text + i, 1, length, out);
+                }
                 i += length ? length : 1;
         }
         fputc('"', out);
@@ -549,7 +565,12 @@ static size_t name_longest(const struct slipring_type *type) {
 }
 
 static void columns_print(const struct render *render, const uint8_t *payload, FILE *out) {
-        struct columns columns = {.type = render->type, .payload = payload, .out = out};
+        struct columns columns = {
+                .type = render->type,
+                .payload = payload,
+                .missing = payload && selection_is_missing(render->type, &render->field, payload),
+                .out = out,
+        };
         /* Each level adds at most a dot, a name and an index of ten digits in brackets. */
         size_t bytes = strlen(render->field.name) +
                        (SLIPRING_NESTING_MAX + 2) * (name_longest(render->type) + 14);
@@ -571,14 +592,13 @@ void render_header(const struct render *render, FILE *out) {
 }
 
 void render_message(const struct render *render, const void *payload, FILE *out) {
-        switch (render->format) {
-        case RENDER_YAML:
-                block_message(render, payload, out);
-                break;
-        case RENDER_CSV:
+        if (render->format == RENDER_CSV) {
                 columns_print(render, payload, out);
-                break;
-        default:
+        } else if (selection_is_missing(render->type, &render->field, payload)) {
+                fputs(render->format == RENDER_YAML ? "null\n" : "null", out);
+        } else if (render->format == RENDER_YAML) {
+                block_message(render, payload, out);
+        } else {
                 line_value(render, &render->field, payload, out);
         }
 }

@@ -12,8 +12,9 @@
  * Numbers keep their value: floats have as few digits as bring the same bits back, float32 those of
  * a float32. Padding is not shown. A uint8 array with the unit "text" is shown as a text where it
  * holds one, but not in CSV, which has a column a number. Strings are shown as they are but for
- * what a terminal may not get, which is escaped byte by byte. Of a sequence the elements are shown
- * that are there; CSV has columns for all that may be, and nothing in those of others.
+ * characters that a terminal may not get, which are escaped, as are bytes that are no UTF-8. Of a
+ * sequence the elements are shown that are there; CSV has columns for all that may be, and nothing
+ * in those of others.
  */
 
 enum render_format {
@@ -35,7 +36,9 @@ struct render {
  * render_message() - write one message, or the selected part of it
  * @payload:    the whole message, in memory that does not change meanwhile
  *
- * All formats end with a newline but RENDER_JSON and RENDER_FLOW, which may become part of a line.
+ * A selection that is behind the end of a sequence is null, and nothing in CSV: what stands there
+ * in memory may be of another message. All formats end with a newline but RENDER_JSON and
+ * RENDER_FLOW, which may become part of a line.
  */
 void render_message(const struct render *render, const void *payload, FILE *out);
 
@@ -49,7 +52,8 @@ void render_header(const struct render *render, FILE *out);
  * @text:       ends at a NUL, if there is one in it
  * @bytes:      its length, or more
  *
- * In double quotes. What a terminal may not get becomes a question mark for each byte.
+ * In double quotes, and otherwise as it is. What is no UTF-8 becomes a question mark for each byte;
+ * if @out is a terminal, so does each character that it may not get.
  */
 void render_csv_text(const uint8_t *text, uint32_t bytes, FILE *out);
 

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +78,59 @@ bool selection_is_missing(const struct slipring_type *type,
                 at = child;
         }
         return false;
+}
+
+struct paths {
+        const struct slipring_type *type;
+        void (*visit)(void *userdata, const char *path, const struct slipring_field *field);
+        void *userdata;
+};
+
+/* Nesting bounds the recursion. */
+static int
+paths_below(const struct paths *paths, const char *above, uint32_t first, uint32_t count);
+
+static int
+paths_at(const struct paths *paths, const char *path, const struct slipring_field *field) {
+        paths->visit(paths->userdata, path, field);
+        switch (field->kind) {
+        case SLIPRING_KIND_SEQUENCE:
+                return paths_at(paths, path, type_elements(paths->type, field));
+        case SLIPRING_KIND_STRUCT:
+                return paths_below(paths, path, field->first_child, field->child_count);
+        case SLIPRING_KIND_LIST:
+                /* Its elements are of one type, but for what never changes. */
+                return paths_at(paths, path, &paths->type->fields[field->first_child]);
+        default:
+                return 0;
+        }
+}
+
+static int
+paths_below(const struct paths *paths, const char *above, uint32_t first, uint32_t count) {
+        int r = 0;
+
+        for (uint32_t i = first; r == 0 && i < first + count; i++) {
+                const struct slipring_field *field = &paths->type->fields[i];
+                char *path;
+
+                if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
+                        return -ENOMEM;
+                }
+                r = paths_at(paths, path, field);
+                free(path);
+        }
+        return r;
+}
+
+int selection_paths(const struct slipring_type *type,
+                    void (*visit)(void *userdata,
+                                  const char *path,
+                                  const struct slipring_field *field),
+                    void *userdata) {
+        const struct paths paths = {.type = type, .visit = visit, .userdata = userdata};
+
+        return paths_below(&paths, "", 0, type->root_count);
 }
 
 /* The next element of a sequence. */

@@ -73,6 +73,19 @@ bool selection_is_missing(const struct slipring_type *type,
                           const struct slipring_field *field,
                           const void *payload);
 
+/*
+ * selection_paths() - look at what stands at each path of a type, without indexes
+ * @visit:      called in the order of the message with fields and, by the path of their array, with
+ *              the elements of sequences and the first one of lists; the path is not kept
+ *
+ * Return: 0, -ENOMEM if there is no memory.
+ */
+int selection_paths(const struct slipring_type *type,
+                    void (*visit)(void *userdata,
+                                  const char *path,
+                                  const struct slipring_field *field),
+                    void *userdata);
+
 /* A walk over the elements of an array, a list or a sequence; @next begins at 0. */
 struct selection_walk {
         const struct slipring_type *type;

@@ -14,13 +14,12 @@
 #include "bus/error.h"
 #include "bus/topic.h"
 #include "subscribers/look.h"
+#include "subscribers/selection.h"
 #include "subscribers/subscriber.h"
 #include "bus/cdr.h"
 #include "subscribers/view/server.h"
 
 #define READY_MAX 64
-/* Longer than any that a schema makes, with its 16 levels of nesting. */
-#define UNIT_PATH_MAX 2048
 
 struct channel *channels_find(struct server *server, uint32_t id) {
         for (size_t i = 0; i < server->channel_count; i++) {
@@ -269,29 +268,14 @@ static void channel_remove(struct server *server, size_t index) {
 
 /* The units of fields, by their paths with dots and without indices, which the type's text has not.
  */
-static void add_units(struct text *units,
-                      const struct slipring_type *type,
-                      const char *parent,
-                      uint32_t first,
-                      uint32_t count) {
-        char path[UNIT_PATH_MAX];
+static void add_unit(void *userdata, const char *path, const struct slipring_field *field) {
+        struct text *units = userdata;
 
-        for (uint32_t i = first; i < first + count; i++) {
-                const struct slipring_field *field = &type->fields[i];
-
-                if (snprintf(path, sizeof(path), "%s%s%s", parent, *parent ? "." : "",
-                             field->name) >= (int) sizeof(path)) {
-                        continue;
-                }
-                if (*field->unit && field->kind != SLIPRING_KIND_STRING) {
-                        text_add(units, units->used ? "," : "");
-                        text_quote(units, path);
-                        text_add(units, ":");
-                        text_quote(units, field->unit);
-                }
-                if (field->kind == SLIPRING_KIND_STRUCT) {
-                        add_units(units, type, path, field->first_child, field->child_count);
-                }
+        if (*field->unit && field->kind != SLIPRING_KIND_STRING) {
+                text_add(units, units->used ? "," : "");
+                text_quote(units, path);
+                text_add(units, ":");
+                text_quote(units, field->unit);
         }
 }
 
@@ -309,7 +293,9 @@ static struct channel *channel_new(struct server *server, const struct layout_en
         r = topic_attach(&topic, entry, false, NULL);
         if (r == 0) {
                 channel->text = strdup(topic.header.type.text);
-                add_units(&channel->units, &topic.header.type, "", 0, topic.header.type.root_count);
+                if (selection_paths(&topic.header.type, add_unit, &channel->units) < 0) {
+                        channel->units.failed = true;
+                }
                 channel->id = channel->text ? ++server->last_id : 0;
                 topic_detach(&topic);
         } else if (r == -EIDRM) {

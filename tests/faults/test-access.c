@@ -261,6 +261,28 @@ static void test_the_mode_decides(void **state) {
         }
 }
 
+static int look_at_roots_run(void *argument) {
+        struct outcome *outcome = &shared->outcomes[0];
+
+        outcome->subscribe = take_seven("roots", &outcome->subscribe_error);
+        return 0;
+}
+
+/* As on a bus of root's that names no group. */
+static void test_nobody_is_sent_into_the_group_of_root(void **state) {
+        const struct outcome *outcome = &shared->outcomes[0];
+        struct topic_spec spec;
+
+        user_act(0, 0);
+        assert_int_equal(setenv("SLIPRING_TRUST", "0", 1), 0);
+        spec = topic_of("roots", 4);
+        bus_start(&bus, &spec, 1);
+        assert_int_equal(process_wait(user_start(&roles[4].user, look_at_roots_run, NULL)), 0);
+        assert_int_equal(outcome->subscribe, -EACCES);
+        assert_non_null(strstr(outcome->subscribe_error.text,
+                               "name another group than root's in the schema"));
+}
+
 /* --- the commands --- */
 
 static bool run_as(struct command *command, int role, const char *verb, const char *argument) {
@@ -309,6 +331,7 @@ int main(void) {
                  NULL},
                 {"test_the_mode_decides (a system user's bus)", test_the_mode_decides,
                  setup_service, teardown, NULL},
+                cmocka_unit_test_teardown(test_nobody_is_sent_into_the_group_of_root, teardown),
                 cmocka_unit_test_setup_teardown(
                         test_commands_show_all_and_read_what_the_mode_allows, setup_service,
                         teardown),

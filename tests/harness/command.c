@@ -1,7 +1,9 @@
 #include <errno.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -72,6 +74,36 @@ void command_start_as(struct command *command, uid_t uid, const char *const *arg
         const struct user user = {.uid = uid, .gid = uid};
 
         command_start_user(command, &user, arguments);
+}
+
+void command_start_on_terminal(struct command *command,
+                               unsigned short columns,
+                               unsigned short rows,
+                               const char *const *arguments) {
+        struct winsize size = {.ws_row = rows, .ws_col = columns};
+
+        *command = (struct command){.code = -1, .err_fd = -1};
+        (void) fflush(NULL);
+        command->pid = forkpty(&command->out_fd, NULL, NULL, &size);
+        assert_true(command->pid >= 0);
+        if (command->pid == 0) {
+                (void) setenv("TERM", "xterm", 1);
+                (void) unsetenv("NO_COLOR");
+                run(NULL, arguments);
+        }
+        command->out = calloc(1, 1);
+        command->err = calloc(1, 1);
+        assert_non_null(command->out);
+        assert_non_null(command->err);
+}
+
+void command_type(const struct command *command, const char *keys) {
+        assert_int_equal(write(command->out_fd, keys, strlen(keys)), (ssize_t) strlen(keys));
+}
+
+void command_forget(struct command *command) {
+        command->out_bytes = 0;
+        command->out[0] = '\0';
 }
 
 /* Append what can be read; closes the descriptor at its end. */
@@ -250,6 +282,12 @@ struct topic_spec reading_topic(const char *name, uint32_t depth) {
         spec.rate_hz = 10;
         spec.deadline_ns = 300000000;
         return spec;
+}
+
+void reading_bus_start(struct bus *bus, uint32_t depth) {
+        const struct topic_spec specs[] = {reading_topic("imu", depth), reading_topic("gps", 4)};
+
+        bus_start(bus, specs, 2);
 }
 
 struct reading reading_make(unsigned number) {

@@ -26,6 +26,18 @@ void command_start_user(struct command *command,
                         const struct user *user,
                         const char *const *arguments);
 void command_start_as(struct command *command, uid_t uid, const char *const *arguments);
+/* The same on a new terminal of that size: what the terminal gets is its output. */
+void command_start_on_terminal(struct command *command,
+                               unsigned short columns,
+                               unsigned short rows,
+                               const char *const *arguments);
+/* What a terminal gets from those who fill it, and from those who give it back. */
+#define TERMINAL_ENTER "\033[?1049h"
+#define TERMINAL_LEAVE "\033[?25h\033[?1049l"
+/* Type on that terminal. */
+void command_type(const struct command *command, const char *keys);
+/* Forget what it said so far. */
+void command_forget(struct command *command);
 /* Read until a text has come; fails the test after 20 s. */
 void command_await_out(struct command *command, const char *text);
 void command_await_err(struct command *command, const char *text);
@@ -67,6 +79,8 @@ extern const struct slipring_type reading_type;
 
 /* A topic of it: 10 Hz, stale after 300 ms, for this user. */
 struct topic_spec reading_topic(const char *name, uint32_t depth);
+/* A bus with two of them: imu, of that depth, and gps. */
+void reading_bus_start(struct bus *bus, uint32_t depth);
 struct reading reading_make(unsigned number);
 /* A process that publishes readings to the topic every @period_ms; once its first is there. */
 pid_t reading_publish(const char *topic, unsigned period_ms);

@@ -2,7 +2,6 @@
  * slipring plot: one plot, plots a second, and a terminal of its own.
  */
 
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,23 +13,13 @@
 
 #include "tests/harness/command.h"
 
-#define ENTER "\033[?1049h"
-#define LEAVE "\033[?25h\033[?1049l"
-
 static struct bus bus;
-
-static void start(void) {
-        const struct topic_spec specs[] = {reading_topic("imu", 64), reading_topic("gps", 4)};
-
-        bus_start(&bus, specs, 2);
-}
 
 /* Readings numbered from @first to @last. */
 static void publish(const char *topic, unsigned first, unsigned last) {
-        struct slipring_publisher *publisher = NULL;
+        struct slipring_publisher *publisher = publisher_open(topic);
         struct reading reading;
 
-        assert_int_equal(slipring_publisher_open(&publisher, topic, NULL, NULL), 0);
         for (unsigned number = first; number <= last; number++) {
                 reading = reading_make(number);
                 assert_int_equal(
@@ -52,7 +41,7 @@ static unsigned count_lines(const char *text) {
 static void test_once_draws_what_is_there(void **state) {
         struct command command;
 
-        start();
+        reading_bus_start(&bus, 64);
         publish("imu", 3, 40);
         command_run(&command, "plot", "imu.position.x", "imu.status", "--once", "--ascii",
                     "--seconds", "3600");
@@ -102,12 +91,12 @@ static void test_missing_elements_are_gaps(void **state) {
         static const struct few few[] = {
                 {2, {1, 20, 777}}, {1, {1, 999, 777}}, {3, {1, 30, 555}}, {0, {999, 999, 999}}};
         struct topic_spec spec = topic_of("few", 8);
-        struct slipring_publisher *publisher = NULL;
+        struct slipring_publisher *publisher;
         struct command command;
 
         spec.type = &few_type;
         bus_start(&bus, &spec, 1);
-        assert_int_equal(slipring_publisher_open(&publisher, "few", NULL, NULL), 0);
+        publisher = publisher_open("few");
         for (size_t i = 0; i < 4; i++) {
                 assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
                                  0);
@@ -131,10 +120,37 @@ static void test_missing_elements_are_gaps(void **state) {
         bus_stop(&bus);
 }
 
+static void test_labels_have_room(void **state) {
+        static const struct few few[] = {{1, {-1.1111e-05f}}, {1, {-2.2222e-30f}}, {1, {-0.5f}}};
+        struct topic_spec spec = topic_of("few", 8);
+        struct slipring_publisher *publisher;
+        struct command command;
+
+        spec.type = &few_type;
+        bus_start(&bus, &spec, 1);
+        publisher = publisher_open("few");
+        for (size_t i = 0; i < 2; i++) {
+                assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
+                                 0);
+        }
+        command_run(&command, "plot", "few.few[0]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_code(&command, 0);
+        /* The largest in the first row, the least in the last one. */
+        command_expect_out_has(&command, "\n-2.222e-30 ");
+        command_expect_out_has(&command, "\n-1.111e-05 ");
+        command_free(&command);
+        assert_int_equal(slipring_publisher_publish(publisher, &few[2], sizeof(few[2]), 0), 0);
+        slipring_publisher_close(publisher);
+        command_run(&command, "plot", "few.few[0]", "--once", "--ascii", "--seconds", "3600");
+        command_expect_out_has(&command, "\n      -0.5 ");
+        command_free(&command);
+        bus_stop(&bus);
+}
+
 static void test_braille_where_there_is_utf8(void **state) {
         struct command command;
 
-        start();
+        reading_bus_start(&bus, 64);
         publish("imu", 1, 40);
         (void) setenv("LC_ALL", "C.UTF-8", 1);
         command_run(&command, "plot", "imu.position.x", "--once");
@@ -153,7 +169,7 @@ static void test_plots_go_on(void **state) {
         struct command command;
         pid_t pid;
 
-        start();
+        reading_bus_start(&bus, 64);
         pid = reading_publish("imu", 10);
         command_run(&command, "plot", "imu.position.x", "gps.position.x", "-n", "2", "--ascii");
         command_expect_code(&command, 0);
@@ -209,7 +225,7 @@ static void test_says_what_is_wrong(void **state) {
         };
         struct command command;
 
-        start();
+        reading_bus_start(&bus, 64);
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
                 command_run(&command, "plot", cases[i].field, "--once");
                 command_expect_code(&command, cases[i].code);
@@ -230,27 +246,6 @@ static void test_says_what_is_wrong(void **state) {
         bus_stop(&bus);
 }
 
-static void start_on_terminal(struct command *command, unsigned short rows) {
-        struct winsize size = {.ws_row = rows, .ws_col = 60};
-        const char *path = getenv("SLIPRING_COMMAND");
-        int master;
-
-        *command = (struct command){.code = -1, .err_fd = -1};
-        (void) fflush(NULL);
-        command->pid = forkpty(&master, NULL, NULL, &size);
-        assert_true(command->pid >= 0);
-        if (command->pid == 0) {
-                (void) setenv("TERM", "xterm", 1);
-                (void) unsetenv("NO_COLOR");
-                (void) execl(path, "slipring", "plot", "imu.position.x", (char *) NULL);
-                _exit(127);
-        }
-        command->out_fd = master;
-        command->out = calloc(1, 1);
-        command->err = calloc(1, 1);
-        assert_non_null(command->out);
-}
-
 static void test_fills_a_terminal_and_gives_it_back(void **state) {
         struct winsize small = {.ws_row = 3, .ws_col = 20};
         struct winsize large = {.ws_row = 20, .ws_col = 100};
@@ -259,10 +254,11 @@ static void test_fills_a_terminal_and_gives_it_back(void **state) {
         pid_t pid;
 
         (void) snprintf(wide, sizeof(wide), "-10 s%*snow\033[K", 100 - 11 - 5 - 3, "");
-        start();
+        reading_bus_start(&bus, 64);
         pid = reading_publish("imu", 10);
-        start_on_terminal(&command, 12);
-        command_await_out(&command, ENTER);
+        command_start_on_terminal(&command, 60, 12,
+                                  (const char *const[]){"plot", "imu.position.x", NULL});
+        command_await_out(&command, TERMINAL_ENTER);
         command_await_out(&command, " imu.position.x ");
         command_await_out(&command, "now\033[K");
         assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &small), 0);
@@ -270,16 +266,17 @@ static void test_fills_a_terminal_and_gives_it_back(void **state) {
         /* Larger than it was: so many columns. */
         assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &large), 0);
         command_await_out(&command, wide);
-        assert_int_equal(write(command.out_fd, "q", 1), 1);
+        command_type(&command, "q");
         command_finish(&command);
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, LEAVE);
+        command_expect_out_has(&command, TERMINAL_LEAVE);
         command_free(&command);
-        start_on_terminal(&command, 12);
+        command_start_on_terminal(&command, 60, 12,
+                                  (const char *const[]){"plot", "imu.position.x", NULL});
         command_await_out(&command, "now\033[K");
         command_stop(&command, SIGTERM);
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, LEAVE);
+        command_expect_out_has(&command, TERMINAL_LEAVE);
         command_free(&command);
         process_kill(pid);
         bus_stop(&bus);
@@ -289,6 +286,7 @@ int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_once_draws_what_is_there),
                 cmocka_unit_test(test_missing_elements_are_gaps),
+                cmocka_unit_test(test_labels_have_room),
                 cmocka_unit_test(test_braille_where_there_is_utf8),
                 cmocka_unit_test(test_plots_go_on),
                 cmocka_unit_test(test_topic_that_is_gone),

@@ -2,9 +2,6 @@
  * slipring top: rows, JSON, and a terminal of its own.
  */
 
-#include <errno.h>
-#include <poll.h>
-#include <pty.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,16 +14,7 @@
 
 #include "tests/harness/command.h"
 
-#define ENTER "\033[?1049h"
-#define LEAVE "\033[?25h\033[?1049l"
-
 static struct bus bus;
-
-static void start(void) {
-        const struct topic_spec specs[] = {reading_topic("imu", 16), reading_topic("gps", 4)};
-
-        bus_start(&bus, specs, 2);
-}
 
 /* --- rows --- */
 
@@ -35,7 +23,7 @@ static void test_rows(void **state) {
         char text[32];
         pid_t pid;
 
-        start();
+        reading_bus_start(&bus, 16);
         pid = reading_publish("imu", 10);
         command_run(&command, "top", "-n", "2");
         command_expect_code(&command, 0);
@@ -56,7 +44,7 @@ static void test_json(void **state) {
         struct command command;
         pid_t pid;
 
-        start();
+        reading_bus_start(&bus, 16);
         pid = reading_publish("imu", 10);
         command_run(&command, "top", "--json", "-n", "2");
         command_expect_code(&command, 0);
@@ -72,7 +60,7 @@ static void test_json(void **state) {
 static void test_signals_end_it(void **state) {
         struct command command;
 
-        start();
+        reading_bus_start(&bus, 16);
         command_start(&command, (const char *const[]){"top", NULL});
         command_await_out(&command, "\ngps ");
         command_stop(&command, SIGINT);
@@ -89,7 +77,7 @@ static void test_survives_all(void **state) {
         struct command command;
         struct bus again;
 
-        start();
+        reading_bus_start(&bus, 16);
         command_start(&command, (const char *const[]){"top", NULL});
         command_await_out(&command, "\ngps ");
         bus_abandon(&bus);
@@ -116,57 +104,26 @@ static void test_survives_all(void **state) {
 
 /* --- a terminal --- */
 
-/* Run it on a new terminal of that size; its output is what the terminal gets. */
-static void start_on_terminal(struct command *command, unsigned short rows, struct termios *modes) {
-        struct winsize size = {.ws_row = rows, .ws_col = 90};
-        const char *path = getenv("SLIPRING_COMMAND");
-        int master;
-
-        *command = (struct command){.code = -1, .err_fd = -1};
-        (void) fflush(NULL);
-        command->pid = forkpty(&master, NULL, NULL, &size);
-        assert_true(command->pid >= 0);
-        if (command->pid == 0) {
-                (void) setenv("TERM", "xterm", 1);
-                (void) unsetenv("NO_COLOR");
-                (void) execl(path, "slipring", "top", (char *) NULL);
-                _exit(127);
-        }
-        command->out_fd = master;
-        command->out = calloc(1, 1);
-        command->err = calloc(1, 1);
-        assert_non_null(command->out);
-        assert_int_equal(tcgetattr(master, modes), 0);
-}
-
-static void press(const struct command *command, const char *keys) {
-        assert_int_equal(write(command->out_fd, keys, strlen(keys)), (ssize_t) strlen(keys));
-}
-
-static void forget(struct command *command) {
-        command->out_bytes = 0;
-        command->out[0] = '\0';
-}
-
 static void test_fills_a_terminal_and_gives_it_back(void **state) {
-        struct termios before, during;
+        struct termios during;
         struct command command;
         pid_t pid;
 
-        start();
+        reading_bus_start(&bus, 16);
         pid = reading_publish("imu", 10);
-        start_on_terminal(&command, 12, &before);
-        command_await_out(&command, ENTER);
+        command_start_on_terminal(&command, 90, 12, (const char *const[]){"top", NULL});
+        command_await_out(&command, TERMINAL_ENTER);
         command_await_out(&command, "imu ");
         command_await_out(&command, "\033[12;1H"); /* the keys, in the last row */
         assert_int_equal(tcgetattr(command.out_fd, &during), 0);
         assert_false(during.c_lflag & (tcflag_t) (ICANON | ECHO));
-        press(&command, "q");
+        command_type(&command, "q");
         command_finish(&command);
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, LEAVE);
-        assert_true(command.out_bytes >= strlen(LEAVE));
-        assert_string_equal(command.out + command.out_bytes - strlen(LEAVE), LEAVE);
+        command_expect_out_has(&command, TERMINAL_LEAVE);
+        assert_true(command.out_bytes >= strlen(TERMINAL_LEAVE));
+        assert_string_equal(command.out + command.out_bytes - strlen(TERMINAL_LEAVE),
+                            TERMINAL_LEAVE);
         command_free(&command);
         process_kill(pid);
         bus_stop(&bus);
@@ -174,45 +131,43 @@ static void test_fills_a_terminal_and_gives_it_back(void **state) {
 
 static void test_keys_and_window_size(void **state) {
         struct winsize size = {.ws_row = 6, .ws_col = 40};
-        struct termios before;
         struct command command;
         pid_t pid;
 
-        start();
+        reading_bus_start(&bus, 16);
         pid = reading_publish("imu", 10);
-        start_on_terminal(&command, 12, &before);
+        command_start_on_terminal(&command, 90, 12, (const char *const[]){"top", NULL});
         /* By name gps is first; and it is stale, in red. The terminal adds a CR to each LF. */
         command_await_out(&command, "ATT \033[0m\033[K\r\r\n\033[31mgps ");
-        press(&command, "r");
+        command_type(&command, "r");
         /* By rate it is imu, once that has one. */
         command_await_out(&command, "ATT \033[0m\033[K\r\r\nimu ");
-        forget(&command);
-        press(&command, " ");
+        command_forget(&command);
+        command_type(&command, " ");
         command_await_out(&command, "space go on");
-        forget(&command);
+        command_forget(&command);
         assert_int_equal(ioctl(command.out_fd, TIOCSWINSZ, &size), 0);
         command_await_out(&command, "\033[6;1H");
-        press(&command, "\033[B\033[A");
+        command_type(&command, "\033[B\033[A");
         /* Ctrl-C, by the terminal's own signal. */
-        press(&command, "\003");
+        command_type(&command, "\003");
         command_finish(&command);
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, LEAVE);
+        command_expect_out_has(&command, TERMINAL_LEAVE);
         command_free(&command);
         process_kill(pid);
         bus_stop(&bus);
 }
 
 static void test_killing_it_gives_the_terminal_back(void **state) {
-        struct termios before;
         struct command command;
 
-        start();
-        start_on_terminal(&command, 12, &before);
+        reading_bus_start(&bus, 16);
+        command_start_on_terminal(&command, 90, 12, (const char *const[]){"top", NULL});
         command_await_out(&command, "space pause");
         command_stop(&command, SIGTERM);
         command_expect_code(&command, 0);
-        command_expect_out_has(&command, LEAVE);
+        command_expect_out_has(&command, TERMINAL_LEAVE);
         command_free(&command);
         bus_stop(&bus);
 }

@@ -502,6 +502,40 @@ static void test_readers_see_what_is_there(void **state) {
         assert_int_equal(selection_find(&found, &type, "ranges.length", NULL, &error), -EINVAL);
 }
 
+/* What memory holds behind the end is of older messages, if of any. */
+static void test_what_is_not_there_is_not_shown(void **state) {
+        render_of("cells[1].volts", RENDER_YAML, false, "null\n");
+        render_of("cells[1].volts", RENDER_JSON, false, "null");
+        render_of("cells[1].volts", RENDER_CSV, false, "\n");
+        render_of("cells[1].volts", RENDER_CSV, true, "volts\n");
+        render_of("cells[1]", RENDER_YAML, false, "null\n");
+        render_of("cells[1]", RENDER_FLOW, false, "null");
+        render_of("cells[1]", RENDER_CSV, false, ",,\n");
+        render_of("cells[1].label", RENDER_JSON, false, "null");
+        render_of("cells[0].volts", RENDER_CSV, false, "258\n");
+        render_of("ranges[2]", RENDER_YAML, false, "null\n");
+        render_of("ranges[0]", RENDER_YAML, false, "1.5\n");
+        render_of("tags[1]", RENDER_YAML, false, "\"\"\n");
+}
+
+static void put_path(void *userdata, const char *path, const struct slipring_field *field) {
+        (void) fprintf(userdata, "%s %s, ", path, type_kind_name(field->kind));
+}
+
+static void test_each_path_is_there_once_for_its_field(void **state) {
+        char text[512] = "";
+        FILE *out = fmemopen(text, sizeof(text), "w");
+
+        assert_non_null(out);
+        assert_int_equal(selection_paths(&type, put_path, out), 0);
+        (void) fclose(out);
+        assert_string_equal(text,
+                            "id uint8, name string, pad0 gap, ranges sequence, ranges float64, "
+                            "tags sequence, tags string, cells sequence, cells struct, "
+                            "cells.on bool, cells.label string, cells.volts uint16, "
+                            "last uint16, pad1 gap, ");
+}
+
 int main(void) {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup_teardown(test_only_what_is_there_leaves, set_up, tear_down),
@@ -520,6 +554,8 @@ int main(void) {
                 cmocka_unit_test(test_flat_types_may_be_filled_up),
                 cmocka_unit_test(test_field_trees_are_checked),
                 cmocka_unit_test(test_readers_see_what_is_there),
+                cmocka_unit_test(test_what_is_not_there_is_not_shown),
+                cmocka_unit_test(test_each_path_is_there_once_for_its_field),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

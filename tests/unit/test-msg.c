@@ -340,6 +340,7 @@ static void test_find_looks_into_directories_in_order(void **state) {
 static void test_find_names_file_and_line_of_mistakes(void **state) {
         struct fixture *fixture = *state;
         struct msg *msg = NULL;
+        char expected[1024];
 
         put(fixture, "", "own_msgs", "Outer", "std_msgs/Header header\nInner inner\n");
         put(fixture, "", "own_msgs", "Inner", "# one\n\nfloat x\n");
@@ -351,12 +352,15 @@ static void test_find_names_file_and_line_of_mistakes(void **state) {
         assert_int_equal(msg_store_find(&fixture->store, "own_msgs/msg/Lost", &msg), -EBADMSG);
         assert_int_equal(msg_store_find(&fixture->store, "own_msgs/msg/A", &msg), -EBADMSG);
         diagnostics_finish(&fixture->diagnostics, NULL, 0);
-        assert_string_equal(said(fixture),
-                            "/own_msgs/msg/B.msg:1:1: message 'own_msgs/msg/A' contains itself\n"
-                            "/own_msgs/msg/Inner.msg:3:1: there is no type 'float'; did you mean "
-                            "'float32'?\n"
-                            "/own_msgs/msg/Lost.msg:2:2: there is no message "
-                            "'sensor_msgs/msg/Imo'; did you mean 'sensor_msgs/msg/Imu'?\n");
+        snprintf(expected, sizeof(expected),
+                 "/own_msgs/msg/B.msg:1:1: message 'own_msgs/msg/A' contains itself\n"
+                 "/own_msgs/msg/Inner.msg:3:1: there is no type 'float'; did you mean "
+                 "'float32'?\n"
+                 "/own_msgs/msg/Lost.msg:2:2: there is no message 'sensor_msgs/msg/Imo'; did you "
+                 "mean 'sensor_msgs/msg/Imu'? It was looked for in %s and slipring's own messages "
+                 "(messages: [DIRECTORY] and SLIPRING_MSG_PATH name more)\n",
+                 fixture->directory);
+        assert_string_equal(said(fixture), expected);
         assert_string_equal(fixture->diagnostics.items[2].source, " sensor_msgs/Imo imu");
         assert_int_equal(fixture->diagnostics.items[2].caret, 1);
         assert_int_equal(fixture->diagnostics.errors, 3);
@@ -374,6 +378,16 @@ static void test_find_says_where_it_looked(void **state) {
         assert_string_equal(text.text, "; looked for in /opt/msgs, slipring's own messages and "
                                        "/opt/ros/jazzy/share (messages: [DIRECTORY] and "
                                        "SLIPRING_MSG_PATH name more)");
+        buffer_free(&text);
+        /* Of another package nothing is meant. */
+        msg_store_describe(&fixture->store, &text, "foo_msgs/msg/Imu");
+        assert_null(strstr(text.text, "did you mean"));
+        buffer_free(&text);
+        msg_store_describe(&fixture->store, &text, "sensor_msgs/msg/Foo");
+        assert_null(strstr(text.text, "did you mean"));
+        buffer_free(&text);
+        msg_store_describe(&fixture->store, &text, "sensor_msg/msg/Imo");
+        assert_non_null(strstr(text.text, "; did you mean 'sensor_msgs/msg/Imu'? It was looked"));
         buffer_free(&text);
 }
 

@@ -12,7 +12,10 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pty.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include "bus/type.h"
 #include "subscribers/render.h"
@@ -336,6 +339,77 @@ static void test_bytes_with_the_unit_text_are_a_text(void **state) {
         expect_text(RENDER_CSV, "eth0\0\0ab", "101,116,104,48,0,0,97,98\n");
 }
 
+static const struct slipring_field string_fields[] = {
+        {"s", "", SLIPRING_KIND_TEXT, 0, 0, 64, 0, 0},
+};
+
+static const struct slipring_type string_type = {
+        .version = SLIPRING_TYPE_VERSION,
+        .payload_bytes = 64,
+        .field_count = 1,
+        .root_count = 1,
+        .name = "std_msgs/msg/String",
+        .text = "string s\n",
+        .fields = string_fields,
+};
+
+static void expect_sent(const char *string, const char *json, const char *csv) {
+        char payload[64] = "", want[128];
+
+        (void) snprintf(payload, sizeof(payload), "%s", string);
+        (void) snprintf(want, sizeof(want), "%s\n", json);
+        expect_of(&string_type, payload, RENDER_JSON, "s", 0, json);
+        expect_of(&string_type, payload, RENDER_YAML, "s", 0, want);
+        (void) snprintf(want, sizeof(want), "%s\n", csv);
+        expect_of(&string_type, payload, RENDER_CSV, NULL, 0, want);
+}
+
+/* Whoever reads it back has the text that was sent, also where a terminal may not get it. */
+static void test_a_text_keeps_its_characters(void **state) {
+        expect_sent("\u202e abc", "\"\\u202e abc\"", "\"\u202e abc\"");
+        expect_sent("\xc2\x85x\xc2\x9b", "\"\\u0085x\\u009b\"", "\"\xc2\x85x\xc2\x9b\"");
+        expect_sent("\ufeff\u200b\u200f\u061c", "\"\\ufeff\\u200b\\u200f\\u061c\"",
+                    "\"\ufeff\u200b\u200f\u061c\"");
+        /* Those that YAML does not have, either. */
+        expect_sent("\uffff\ufffd", "\"\\uffff\ufffd\"", "\"\uffff\ufffd\"");
+        /* One who goes to the moon is three characters, and one of them joins. */
+        expect_sent("\U0001f469\u200d\U0001f680", "\"\U0001f469\u200d\U0001f680\"",
+                    "\"\U0001f469\u200d\U0001f680\"");
+        expect_sent("a,\"b\"\r\nc\033[m", "\"a,\\\"b\\\"\\u000d\\u000ac\\u001b[m\"",
+                    "\"a,\"\"b\"\"\r\nc\033[m\"");
+        /* No UTF-8: cut short, a surrogate, longer than needed, too large, and no first byte. */
+        expect_sent("\xf8\xbf\xbf\xbf", "\"\\u00f8\\u00bf\\u00bf\\u00bf\"", "\"????\"");
+        expect_sent("\xff\xe2\x80", "\"\\u00ff\\u00e2\\u0080\"", "\"???\"");
+        expect_sent("\xed\xa0\x80", "\"\\u00ed\\u00a0\\u0080\"", "\"???\"");
+        expect_sent("\xc0\xaf\xf4\x90\x80\x80", "\"\\u00c0\\u00af\\u00f4\\u0090\\u0080\\u0080\"",
+                    "\"??????\"");
+}
+
+/* A terminal obeys what it is sent, so there CSV goes without. */
+static void test_a_terminal_gets_no_control_characters(void **state) {
+        static const char string[] = "\033[2J\r\xc2\x9b\u202e\u200d\tz";
+        struct render render = {
+                .type = &string_type, .field = selection_all(&string_type), .format = RENDER_CSV};
+        char payload[64] = "", text[64] = "";
+        struct termios modes;
+        int master, slave;
+        FILE *out;
+
+        assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+        assert_int_equal(tcgetattr(slave, &modes), 0);
+        modes.c_oflag &= ~(tcflag_t) OPOST;
+        assert_int_equal(tcsetattr(slave, TCSANOW, &modes), 0);
+        out = fdopen(slave, "w");
+        assert_non_null(out);
+        memcpy(payload, string, sizeof(string));
+        render_message(&render, payload, out);
+        assert_int_equal(fflush(out), 0);
+        assert_true(read(master, text, sizeof(text) - 1) > 0);
+        assert_string_equal(text, "\"?[2J???\u200d\tz\"\n");
+        (void) fclose(out);
+        (void) close(master);
+}
+
 /* Nothing is hidden: what is no text is printed as the bytes that it is. */
 static void test_bytes_that_are_no_text_stay_numbers(void **state) {
         expect_text(RENDER_FLOW, "a\0b\0\0\0\1\2", "{name: [97, 0, 98, 0, 0, 0], bytes: [1, 2]}");
@@ -496,6 +570,8 @@ int main(void) {
                 cmocka_unit_test(test_long_arrays_are_shortened_and_say_so),
                 cmocka_unit_test(test_bytes_with_the_unit_text_are_a_text),
                 cmocka_unit_test(test_bytes_that_are_no_text_stay_numbers),
+                cmocka_unit_test(test_a_text_keeps_its_characters),
+                cmocka_unit_test(test_a_terminal_gets_no_control_characters),
                 cmocka_unit_test(test_one_line),
                 cmocka_unit_test(test_selections),
                 cmocka_unit_test(test_members_have_the_unit_of_their_struct),

@@ -460,6 +460,36 @@ static void test_warnings_do_not_refuse_the_file(void **state) {
         diagnostics_clear(&diagnostics);
 }
 
+/* A bus may have a message of ROS 2 as a type of its own; others then have reason to know it. */
+static void test_a_package_of_ros_is_a_warning(void **state) {
+        struct diagnostics diagnostics = {0};
+        struct schema *schema = NULL;
+
+        assert_int_equal(load(&schema, &diagnostics,
+                              "slipring: 1\nbus: rover\npackage: geometry_msgs\n"
+                              "types: {Vector3: {x: float64, y: float64, z: float64}}\n"
+                              "topics:\n  a: {type: Vector3}\n"
+                              "  b: {type: geometry_msgs/msg/Twist}\n"),
+                         0);
+        assert_int_equal(diagnostics.count, 1);
+        assert_int_equal(diagnostics.items[0].severity, DIAGNOSTIC_WARNING);
+        assert_int_equal(diagnostics.items[0].line, 3);
+        assert_string_equal(diagnostics.items[0].message,
+                            "package 'geometry_msgs' is one of ROS 2: programs that know it take "
+                            "the types of this file for its messages");
+        schema_free(schema);
+        diagnostics_clear(&diagnostics);
+        /* The same by the name of the bus would be the same. */
+        assert_int_equal(load(&schema, &diagnostics,
+                              "slipring: 1\nbus: nav_msgs\ntopics:\n  a: {fields: {x: uint8}}\n"),
+                         0);
+        assert_int_equal(diagnostics.count, 1);
+        schema_free(schema);
+        diagnostics_clear(&diagnostics);
+        schema = load_good("slipring: 1\nbus: nav\ntopics:\n  a: {fields: {x: uint8}}\n");
+        schema_free(schema);
+}
+
 static void test_byte_order_mark_and_carriage_returns_are_fine(void **state) {
         struct schema *schema = load_good("\xef\xbb\xbfslipring: 1\r\nbus: rover\r\ntopics:\r\n"
                                           "  imu:\r\n    fields:\r\n      x: uint8\r\n");
@@ -608,6 +638,7 @@ int main(void) {
                 cmocka_unit_test(test_mistake_at_the_end_of_the_file_has_its_last_line),
                 cmocka_unit_test(test_escapes_do_not_reach_the_terminal),
                 cmocka_unit_test(test_warnings_do_not_refuse_the_file),
+                cmocka_unit_test(test_a_package_of_ros_is_a_warning),
                 cmocka_unit_test(test_byte_order_mark_and_carriage_returns_are_fine),
                 cmocka_unit_test(test_a_bus_has_at_most_2000_topics),
                 cmocka_unit_test(test_file_above_1_mib_is_refused),
