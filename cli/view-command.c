@@ -119,7 +119,7 @@ static int view_run(struct cli *cli, int argc, char **argv) {
                  .real = &rate},
                 {0, "every", NULL, "send every sample, as long as its ring holds it",
                  .flag = &view.every},
-                {0, "allow-origin", "LIST", "let web pages of these origins look, too",
+                {0, "allow-origin", "LIST", "let web pages of these origins look, too; *: all",
                  .text = &view.origins},
                 {0},
         };
@@ -164,11 +164,13 @@ const struct cli_verb cli_view = {
                 "topics that this user may publish to. There are no passwords: whoever reaches\n"
                 "the port sees what this user sees, so it is this machine's own unless --bind\n"
                 "says otherwise, and pages of other web sites are refused unless --allow-origin\n"
-                "names them.\n"
+                "names them; who was refused is printed.\n"
                 "\n"
                 "  slipring view                          http://localhost:8765, "
                 "ws://127.0.0.1:8765\n"
                 "  slipring view --bind 0.0.0.0           for other machines, too\n"
+                "  slipring view --allow-origin https://app.foxglove.dev\n"
+                "                                         for Foxglove in a browser\n"
                 "  slipring view --port 0 --json          {\"url\": ...} with a free port\n",
         .run = view_run,
 };

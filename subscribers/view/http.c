@@ -4,21 +4,20 @@
  */
 
 #include <arpa/inet.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "subscribers/view/server.h"
 
-#define HEADER_BYTES 256
-
 /* A header's value; "" where there is none, false where it is too long to be right. */
-static bool header(struct lws *wsi, enum lws_token_indexes token, char value[HEADER_BYTES]) {
+static bool header(struct lws *wsi, enum lws_token_indexes token, char value[VIEWER_HEADER_BYTES]) {
         *value = '\0';
         return lws_hdr_total_length(wsi, token) == 0 ||
-               lws_hdr_copy(wsi, value, HEADER_BYTES, token) >= 0;
+               lws_hdr_copy(wsi, value, VIEWER_HEADER_BYTES, token) >= 0;
 }
 
 bool http_protocol_offered(struct lws *wsi) {
-        char value[HEADER_BYTES], *rest, *word;
+        char value[VIEWER_HEADER_BYTES], *rest, *word;
 
         if (!header(wsi, WSI_TOKEN_PROTOCOL, value)) {
                 return false;
@@ -32,13 +31,13 @@ bool http_protocol_offered(struct lws *wsi) {
 }
 
 /* The host of "HOST[:PORT]", without the brackets of an IPv6 address. */
-static void host_of(const char *authority, char host[HEADER_BYTES]) {
+static void host_of(const char *authority, char host[VIEWER_HEADER_BYTES]) {
         bool bracket = *authority == '[';
         size_t bytes;
 
         authority += bracket;
         bytes = strcspn(authority, bracket ? "]" : ":");
-        snprintf(host, HEADER_BYTES, "%.*s", (int) bytes, authority);
+        snprintf(host, VIEWER_HEADER_BYTES, "%.*s", (int) bytes, authority);
 }
 
 static bool is_address(const char *host) {
@@ -70,15 +69,14 @@ static bool is_listed(const char *origins, const char *origin) {
         return false;
 }
 
-bool http_origin_allowed(const struct server *server, struct lws *wsi) {
-        char origin[HEADER_BYTES], host[HEADER_BYTES], name[HEADER_BYTES];
+static bool
+is_allowed(const struct server *server, const char *origin, const char host[VIEWER_HEADER_BYTES]) {
+        char name[VIEWER_HEADER_BYTES];
         const char *authority;
 
-        if (!header(wsi, WSI_TOKEN_ORIGIN, origin) || !header(wsi, WSI_TOKEN_HOST, host)) {
-                return false;
-        }
-        /* A program that is no browser sends none. */
-        if (!*origin || is_listed(server->options->origins, origin)) {
+        /* A program that is no browser sends none. One that is made of a browser's parts, as the
+         * desktop viewers are, sends file://, where a browser sends "null" for a file. */
+        if (!*origin || !strcmp(origin, "file://") || is_listed(server->options->origins, origin)) {
                 return true;
         }
         authority = strstr(origin, "://");
@@ -92,9 +90,56 @@ bool http_origin_allowed(const struct server *server, struct lws *wsi) {
         return is_local(name) || (is_address(name) && !strcmp(authority, host));
 }
 
+/* Tells the operator of an origin once, and of so many only: a hostile page may come from as many
+ * as it likes, each of them a text of its own. */
+static void tell_refused(struct server *server, const char *origin) {
+        char *known, line[2 * VIEWER_HEADER_BYTES + 160];
+        size_t i;
+
+        for (i = 0; i < VIEWER_REFUSED_MAX && *server->refused[i]; i++) {
+                if (!strcmp(server->refused[i], origin)) {
+                        return;
+                }
+        }
+        if (i == VIEWER_REFUSED_MAX) {
+                return;
+        }
+        known = server->refused[i];
+        snprintf(known, sizeof(server->refused[i]), "%s", origin);
+        if (!strcmp(known, "null")) {
+                snprintf(line, sizeof(line),
+                         "a web page was refused that does not say where it is from (origin "
+                         "'null'); --allow-origin null lets it look, and any other page that "
+                         "hides it");
+        } else {
+                snprintf(line, sizeof(line),
+                         "web pages of %s were refused; --allow-origin %s lets them look%s", known,
+                         known,
+                         i + 1 == VIEWER_REFUSED_MAX ? " (of further ones nothing is said)" : "");
+        }
+        server->options->note(server->options->userdata, line);
+}
+
+bool http_origin_allowed(struct server *server, struct lws *wsi) {
+        char origin[VIEWER_HEADER_BYTES], host[VIEWER_HEADER_BYTES];
+
+        if (!header(wsi, WSI_TOKEN_ORIGIN, origin) || !header(wsi, WSI_TOKEN_HOST, host)) {
+                return false;
+        }
+        if (is_allowed(server, origin, host)) {
+                return true;
+        }
+        /* What no browser sends does not go into a terminal, nor into a command to be copied. */
+        for (char *at = origin; *at; at++) {
+                *at = isalnum((unsigned char) *at) || strchr(":/.-_[]", *at) ? *at : '?';
+        }
+        tell_refused(server, origin);
+        return false;
+}
+
 /* A page that was loaded from here sends no origin with what it asks for, only where it asks. */
 bool http_host_allowed(const struct server *server, struct lws *wsi) {
-        char host[HEADER_BYTES], name[HEADER_BYTES], origin[HEADER_BYTES + 8];
+        char host[VIEWER_HEADER_BYTES], name[VIEWER_HEADER_BYTES], origin[VIEWER_HEADER_BYTES + 8];
 
         if (!header(wsi, WSI_TOKEN_HOST, host)) {
                 return false;

@@ -34,6 +34,9 @@
 #define VIEWER_MESSAGES_PER_S 10000u
 /* Of one topic in the connection graph. */
 #define VIEWER_GRAPH_IDS_MAX 256u
+#define VIEWER_HEADER_BYTES 256u
+/* Origins that the operator is told of. */
+#define VIEWER_REFUSED_MAX 16u
 
 /* What stands before the payload in a message of either direction. */
 #define VIEWER_PUBLISH_HEADER_BYTES 5u /* opcode, channel */
@@ -149,6 +152,7 @@ struct server {
         uint64_t listing_ns; /* as of then */
         uint64_t noted_ns;
         unsigned unnoted;
+        char refused[VIEWER_REFUSED_MAX][VIEWER_HEADER_BYTES]; /* origins, as they were printed */
 };
 
 /* --- channels.c: the topics of the bus --- */
@@ -207,8 +211,8 @@ void client_unadvertise_all(struct client *client);
 /* --- http.c: before a connection is a client --- */
 
 bool http_protocol_offered(struct lws *wsi);
-/* May a page of this origin look at the bus? */
-bool http_origin_allowed(const struct server *server, struct lws *wsi);
+/* May a page of this origin look at the bus? If not, the operator is told, once. */
+bool http_origin_allowed(struct server *server, struct lws *wsi);
 /* May who asks for this by that name of the server's know what the bus has? */
 bool http_host_allowed(const struct server *server, struct lws *wsi);
 #define HTTP_TEXT "text/plain; charset=utf-8"
