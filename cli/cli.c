@@ -311,3 +311,16 @@ bool cli_span(const struct cli *cli, const char *option, const char *text, uint6
         }
         return r == 0;
 }
+
+int cli_flush(void) {
+        /* The stream remembers that something failed, but not what, and gives up what it held. */
+        static int failure;
+
+        if (fflush(stdout) != 0 && failure == 0) {
+                failure = errno;
+        }
+        if (ferror(stdout) && failure == 0) {
+                failure = EIO;
+        }
+        return -failure;
+}

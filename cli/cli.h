@@ -180,6 +180,14 @@ const char *cli_duration(char text[32], uint64_t ns);
  */
 bool cli_span(const struct cli *cli, const char *option, const char *text, uint64_t *ret_ns);
 
+/**
+ * cli_flush() - pass on what was printed
+ *
+ * Return: 0, or the negative errno of the first time that standard output took something no
+ *         longer, however long ago; -EIO if it is not known.
+ */
+int cli_flush(void);
+
 /* The verbs. */
 extern const struct cli_verb cli_check;
 extern const struct cli_verb cli_down;

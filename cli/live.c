@@ -58,7 +58,7 @@ uint64_t live_deadline(uint64_t deadline_ns) {
 }
 
 bool live_flush(void) {
-        return fflush(stdout) == 0;
+        return cli_flush() == 0;
 }
 
 /* Not there, but it may come. */

@@ -2,7 +2,6 @@
  * slipring: one program, a verb for each thing one does with a bus.
  */
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -97,11 +96,12 @@ static int program_run(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
-        int exit_code = program_run(argc, argv);
+        int exit_code = program_run(argc, argv), r;
 
         /* A full disk is found out here at the latest. */
-        if (fflush(stdout) != 0 || ferror(stdout)) {
-                fprintf(stderr, "slipring: cannot write the output: %s\n", strerror(errno));
+        r = cli_flush();
+        if (r < 0) {
+                fprintf(stderr, "slipring: cannot write the output: %s\n", strerror(-r));
                 return CLI_FAILURE;
         }
         return exit_code;
