@@ -13,17 +13,28 @@
 
 #include "subscribers/view/viewer.h"
 
-static void on_ready(void *userdata, const char *url) {
+/* The page is where the WebSocket is, "ws:" at the beginning of @url apart. */
+static void page_of(char page[160], const char *url) {
+        snprintf(page, 160, "http%s", url + 2);
+}
+
+static void on_ready(void *userdata, const char *url, const char *const *others, size_t count) {
         struct json json = {.out = stdout, .compact = true};
         struct cli *cli = userdata;
         char page[160];
 
-        /* "ws://..." */
-        snprintf(page, sizeof(page), "http%s", url + 2);
+        page_of(page, url);
         if (cli->json) {
                 json_open(&json, NULL, '{');
                 json_text(&json, "url", url);
                 json_text(&json, "page", page);
+                if (count > 0) {
+                        json_open(&json, "other_urls", '[');
+                        for (size_t i = 0; i < count; i++) {
+                                json_text(&json, NULL, others[i]);
+                        }
+                        json_close(&json);
+                }
                 json_close(&json);
         } else {
                 printf("a viewer of the Foxglove WebSocket protocol finds this bus at\n"
@@ -31,6 +42,10 @@ static void on_ready(void *userdata, const char *url) {
                        "and any browser at\n"
                        "%s\n",
                        url, page);
+                for (size_t i = 0; i < count; i++) {
+                        page_of(page, others[i]);
+                        printf("%s%s, %s\n", i ? "" : "from other machines:\n", others[i], page);
+                }
         }
         live_flush();
 }

@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -226,80 +225,6 @@ static const struct lws_protocols protocols[] = {
  * Starting and ending
  */
 
-static int report_bind(const struct viewer_options *options, int r, struct slipring_error *reterr) {
-        const char *address = options->address ? options->address : "127.0.0.1";
-
-        if (r == -EADDRINUSE) {
-                return error_set(reterr, r,
-                                 "port %u of %s is taken, by another slipring view perhaps "
-                                 "('ss -ltnp sport = :%u' says by whom); choose another one with "
-                                 "--port, or a free one with --port 0",
-                                 options->port, address, options->port);
-        }
-        if (r == -EADDRNOTAVAIL) {
-                return error_set(reterr, r,
-                                 "cannot listen on %s: this machine has no such address ('ip "
-                                 "address' lists those that it has); give one of them, or 0.0.0.0 "
-                                 "for all",
-                                 address);
-        }
-        return error_set(reterr, r, "cannot listen on %s, port %u: %s%s", address, options->port,
-                         strerror(-r), r == -EACCES ? "; ports from 1024 on are everybody's" : "");
-}
-
-static void set_url(struct server *server, const struct sockaddr_storage *bound, socklen_t bytes) {
-        char host[64] = "", port[8] = "";
-
-        (void) getnameinfo((const struct sockaddr *) bound, bytes, host, sizeof(host), port,
-                           sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV);
-        snprintf(server->url, sizeof(server->url),
-                 bound->ss_family == AF_INET6 ? "ws://[%s]:%s" : "ws://%s:%s", host, port);
-}
-
-static int bind_to(struct server *server, const struct addrinfo *where) {
-        struct sockaddr_storage bound;
-        socklen_t bytes = sizeof(bound);
-        int one = 1, fd, r;
-
-        fd = socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0) {
-                return -errno;
-        }
-        /* Connections of the server before this one may still be ending. */
-        (void) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (bind(fd, where->ai_addr, where->ai_addrlen) < 0 || listen(fd, 128) < 0 ||
-            getsockname(fd, (struct sockaddr *) &bound, &bytes) < 0) {
-                r = -errno;
-                close(fd);
-                return r;
-        }
-        set_url(server, &bound, bytes);
-        server->listen_fd = fd;
-        return 0;
-}
-
-static int start_listening(struct server *server, struct slipring_error *reterr) {
-        const struct viewer_options *options = server->options;
-        const char *address = options->address ? options->address : "127.0.0.1";
-        const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
-                                       .ai_flags = AI_NUMERICSERV | AI_PASSIVE};
-        struct addrinfo *found = NULL;
-        char port[8];
-        int r;
-
-        snprintf(port, sizeof(port), "%u", options->port);
-        r = getaddrinfo(address, port, &hints, &found);
-        if (r != 0) {
-                return error_set(reterr, -EINVAL,
-                                 "cannot listen on '%s': %s; give an address of this machine, or "
-                                 "0.0.0.0 for all",
-                                 address, gai_strerror(r));
-        }
-        r = bind_to(server, found);
-        freeaddrinfo(found);
-        return r < 0 ? report_bind(options, r, reterr) : 0;
-}
-
 static int adopt(struct server *server, int fd, const char *protocol, struct lws **ret_wsi) {
         lws_sock_file_fd_type descriptor = {.filefd = fd};
 
@@ -359,7 +284,7 @@ static int start(struct server *server, struct slipring_error *reterr) {
                  session[1]);
         r = slipring_waitset_new(&server->waitset, reterr);
         if (r == 0) {
-                r = start_listening(server, reterr);
+                r = listen_start(server, reterr);
         }
         if (r == 0) {
                 r = start_library(server, reterr);
@@ -394,7 +319,7 @@ int viewer_run(const struct viewer_options *options, struct slipring_error *rete
         r = start(&server, reterr);
         if (r == 0) {
                 on_tick(&server.tick);
-                options->ready(options->userdata, server.url);
+                listen_tell(&server);
                 while (!options->stopped() && lws_service(server.context, 0) >= 0) {
                 }
         }

@@ -2,6 +2,7 @@
 #define SLIPRING_SUBSCRIBERS_VIEW_SERVER_H
 
 #include <libwebsockets.h>
+#include <sys/socket.h>
 
 #include <slipring/publisher.h>
 #include <slipring/subscriber.h>
@@ -128,7 +129,7 @@ struct server {
         struct lws *waker, *listener;
         int listen_fd;
         unsigned connections;
-        char url[128];
+        struct sockaddr_storage bound; /* what it listens on */
         char session[48];
 
         struct directory directory;
@@ -207,6 +208,13 @@ void client_publish(struct client *client, uint32_t id, const uint8_t *message, 
 /* The largest message that the client may send. */
 size_t client_publish_most(const struct client *client);
 void client_unadvertise_all(struct client *client);
+
+/* --- listen.c: where clients connect to --- */
+
+/* 0 or negative errno, with listen_fd and bound set. */
+int listen_start(struct server *server, struct slipring_error *reterr);
+/* Tell the operator by which addresses it is found. */
+void listen_tell(const struct server *server);
 
 /* --- http.c: before a connection is a client --- */
 

@@ -2,6 +2,7 @@
 #define SLIPRING_SUBSCRIBERS_VIEW_VIEWER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <slipring/sample.h>
@@ -12,15 +13,17 @@
  */
 struct viewer_options {
         const char *bus;     /* "USER/BUS" */
-        const char *address; /* to listen on, NULL for 127.0.0.1 */
+        const char *address; /* to listen on, of IPv6 with or without []; NULL for 127.0.0.1 */
         uint16_t port;       /* 0: a free one */
         double max_rate_hz;  /* most samples a second of a topic to a client */
         bool every;          /* every sample instead */
         const char
                 *origins; /* allowed besides local ones, separated by commas; "*": all; or NULL */
 
-        bool (*stopped)(void);                          /* looked at twice a second, at least */
-        void (*ready)(void *userdata, const char *url); /* clients may connect */
+        bool (*stopped)(void); /* looked at twice a second, at least */
+        /* Clients may connect: those of this machine to url, "ws://...", those of other machines to
+         * one of others, which are there only if it listens on all addresses. */
+        void (*ready)(void *userdata, const char *url, const char *const *others, size_t count);
         void (*note)(void *userdata, const char *text); /* a line for the operator */
         void *userdata;
 };
