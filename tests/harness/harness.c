@@ -234,6 +234,16 @@ struct slipring_subscriber *subscriber_open(const char *topic, uint32_t start) {
 
 /* --- processes --- */
 
+/* As a terminal has them, for children that are to end of them: a script's "&" and nohup(1) start
+ * us with some ignored. */
+__attribute__((constructor)) static void stops_default(void) {
+        static const int stops[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+        for (size_t i = 0; i < sizeof(stops) / sizeof(stops[0]); i++) {
+                (void) signal(stops[i], SIG_DFL);
+        }
+}
+
 /* cmocka turns these into a failed test, and goes on with the next one: in a child, too. */
 static void faults_default(void) {
         static const int faults[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
