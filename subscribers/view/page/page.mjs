@@ -90,6 +90,15 @@ function showState(text, kind) {
   if (state.textContent !== text) {
     state.textContent = text;
     state.className = kind;
+    document.body.classList.toggle("away", kind !== "live");
+  }
+}
+
+// Long names are broken where a part of them ends.
+function showName(element, text) {
+  if (element.textContent !== text) {
+    const parts = text.split(/(?<=[/_])/);
+    element.replaceChildren(...parts.flatMap((part, index) => (index > 0 ? [make("wbr"), part] : [part])));
   }
 }
 
@@ -143,7 +152,9 @@ function addRow(topic) {
   const type = make("span", "type");
   button.type = "button";
   button.setAttribute("aria-expanded", "false");
-  button.append(make("span", "name", topic.name), type);
+  const title = make("span", "name");
+  showName(title, topic.name);
+  button.append(title, type);
   name.append(button);
   const rate = make("td", "number");
   const age = make("td", "number");
@@ -169,7 +180,7 @@ function showTable(table) {
       addRow(topic);
     }
     const { line, type, rate, age, fields } = topic.row;
-    type.textContent = entry.type;
+    showName(type, entry.type);
     topic.note = entry.readable ? "no sample yet" : "whoever runs slipring view may not read this topic";
     rate.textContent = entry.readable ? rateText(entry.rate_hz) : "";
     age.textContent = entry.readable ? ageText(entry.age_s) : "not readable";
@@ -339,7 +350,8 @@ function showFields(topic) {
     return;
   }
   if (topic.channel?.error || !topic.message) {
-    row.list.replaceChildren(make("p", "note", topic.channel?.error ?? topic.note));
+    const note = document.body.classList.contains("away") ? "not connected" : topic.note;
+    row.list.replaceChildren(make("p", "note", topic.channel?.error ?? note));
     row.key = "";
     return;
   }
@@ -506,7 +518,8 @@ function windowMs() {
 }
 
 function showPoint(plot, row) {
-  plot.series.forEach((series, index) => labelChip(plot, series, row?.[index + 1] ?? null));
+  const values = row?.isGap ? null : row;
+  plot.series.forEach((series, index) => labelChip(plot, series, values?.[index + 1] ?? null));
   showUnit(plot);
 }
 
@@ -607,7 +620,9 @@ function breakLines(topic) {
   for (const plot of plots.values()) {
     const last = plot.rows.at(-1);
     if (plot.topic === topic && last) {
-      plot.rows.push([new Date(last[0].getTime()), ...plot.series.map(() => NaN)]);
+      const gap = [new Date(last[0].getTime()), ...plot.series.map(() => NaN)];
+      gap.isGap = true;
+      plot.rows.push(gap);
     }
   }
 }
