@@ -17,6 +17,8 @@
 /* An advertise message is closed once it is longer than this. */
 #define ADVERTISE_BYTES 65536u
 #define TELL_DROPS_NS UINT64_C(1000000000)
+/* How long a viewer shows drops after the last one. */
+#define SHOW_DROPS_NS UINT64_C(5000000000)
 
 #define MESSAGE_DATA 1u
 #define MESSAGE_HEADER_BYTES 13u /* opcode, subscription, time */
@@ -100,6 +102,17 @@ static void send_info(struct client *client) {
         client_send(client, &text);
 }
 
+static void remove_subscription(struct client *client, struct subscription *subscription) {
+        size_t i = 0;
+
+        channel_unsubscribe(client->server, subscription);
+        while (client->subscriptions[i] != subscription) {
+                i++;
+        }
+        client->subscriptions[i] = client->subscriptions[--client->subscription_count];
+        free(subscription);
+}
+
 void client_open(struct client *client, struct server *server, struct lws *wsi) {
         client->server = server;
         client->wsi = wsi;
@@ -123,7 +136,7 @@ void client_close(struct client *client) {
         *link = client->next;
         client_unadvertise_all(client);
         while (client->subscription_count > 0) {
-                client_unsubscribe(client, client->subscriptions[0]);
+                remove_subscription(client, client->subscriptions[0]);
         }
         while (client->outbox) {
                 struct letter *letter = client->outbox;
@@ -140,31 +153,48 @@ void client_close(struct client *client) {
  * Channels
  */
 
-void client_unsubscribe(struct client *client, struct subscription *subscription) {
-        size_t i = 0;
+static bool told_stale(const struct subscription *subscription) {
+        return subscription->stale;
+}
 
-        channel_unsubscribe(client->server, subscription);
-        while (client->subscriptions[i] != subscription) {
-                i++;
+static bool told_drops(const struct subscription *subscription) {
+        return subscription->told_ns > 0;
+}
+
+/* What a client was told of a topic it is told once more, that it is over; not yet if it is not for
+ * another subscription of the client's to the topic, for the status is of both. */
+static void remove_topic_status(const struct subscription *subscription,
+                                const char *kind,
+                                bool (*told)(const struct subscription *)) {
+        struct client *client = subscription->client;
+        char id[SLIPRING_TOPIC_NAME_MAX + 16];
+
+        if (!told(subscription)) {
+                return;
         }
-        client->subscriptions[i] = client->subscriptions[--client->subscription_count];
-        free(subscription);
+        for (size_t i = 0; i < client->subscription_count; i++) {
+                const struct subscription *other = client->subscriptions[i];
+
+                if (other != subscription && other->channel == subscription->channel &&
+                    told(other)) {
+                        return;
+                }
+        }
+        snprintf(id, sizeof(id), "%s/%s", kind, subscription->channel->entry.name);
+        client_remove_status(client, id);
+}
+
+void client_unsubscribe(struct client *client, struct subscription *subscription) {
+        remove_topic_status(subscription, "stale", told_stale);
+        remove_topic_status(subscription, "drops", told_drops);
+        remove_subscription(client, subscription);
 }
 
 static void drop_subscriptions(struct client *client, const struct channel *channel) {
-        char id[SLIPRING_TOPIC_NAME_MAX + 16];
-
         for (size_t i = client->subscription_count; i-- > 0;) {
-                struct subscription *subscription = client->subscriptions[i];
-
-                if (subscription->channel != channel) {
-                        continue;
+                if (client->subscriptions[i]->channel == channel) {
+                        client_unsubscribe(client, client->subscriptions[i]);
                 }
-                if (subscription->stale) {
-                        snprintf(id, sizeof(id), "stale/%s", channel->entry.name);
-                        client_remove_status(client, id);
-                }
-                client_unsubscribe(client, subscription);
         }
 }
 
@@ -285,6 +315,11 @@ void client_drops(struct subscription *subscription, uint64_t missed) {
         char id[SLIPRING_TOPIC_NAME_MAX + 16];
 
         subscription->dropped += missed;
+        if (subscription->dropped == 0 && told_drops(subscription) &&
+            now - subscription->told_ns > SHOW_DROPS_NS) {
+                remove_topic_status(subscription, "drops", told_drops);
+                subscription->told_ns = 0;
+        }
         if (!subscription->client->server->options->every || subscription->dropped == 0 ||
             now - subscription->told_ns < TELL_DROPS_NS) {
                 return;

@@ -72,7 +72,7 @@ struct subscription {
         bool pending; /* there may be something to send */
         bool stale;   /* the client was told so */
         uint64_t dropped;
-        uint64_t told_ns; /* when the client was told of drops */
+        uint64_t told_ns; /* when the client was told of drops; 0: it was not, or that is over */
 };
 
 struct publication {
@@ -191,8 +191,10 @@ void client_drop_channel(struct client *client, struct channel *channel);
 void client_graph(struct client *client);
 /* The socket has room. 0, or -1 to end the connection. */
 int client_writable(struct client *client);
+/* With what the client was told of the topic. */
 void client_unsubscribe(struct client *client, struct subscription *subscription);
-/* Count samples that the ring held no longer, and tell of them, at most once a second. */
+/* Count samples that the ring held no longer, and tell of them, at most once a second; and that
+ * there are none any more, some seconds after the last. */
 void client_drops(struct subscription *subscription, uint64_t missed);
 
 /* --- receive.c: what comes from a client --- */
