@@ -194,6 +194,13 @@ function isPad(field) {
   return /^pad\d+$/.test(field.name) && field.type === "uint8" && field.count !== null;
 }
 
+// As decimals have it: of two seconds before zero and half a second after that, the text is -1.500000000.
+function secondsText({ sec, nanosec }) {
+  const total = BigInt(sec) * 1000000000n + BigInt(nanosec);
+  const digits = String(total < 0n ? -total : total).padStart(10, "0");
+  return `${total < 0n ? "-" : ""}${digits.slice(0, -9)}.${digits.slice(-9)}`;
+}
+
 function addValue(list, path, parent, field, value, options) {
   if (field.definition && !field.definition.seconds) {
     addLeaves(list, path, field.definition, value, options);
@@ -203,7 +210,7 @@ function addValue(list, path, parent, field, value, options) {
   let number = null;
   if (field.definition) {
     number = value.sec + value.nanosec * 1e-9;
-    shown = `${value.sec}.${String(value.nanosec).padStart(9, "0")}`;
+    shown = secondsText(value);
   } else if (field.scalar) {
     number = Number(value);
   }
