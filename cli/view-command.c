@@ -13,6 +13,13 @@
 
 #include "subscribers/view/viewer.h"
 
+/* Nobody was told where it is, so nobody will come. */
+static bool untold;
+
+static bool is_over(void) {
+        return untold || live_stopped();
+}
+
 /* The page is where the WebSocket is, "ws:" at the beginning of @url apart. */
 static void page_of(char page[160], const char *url) {
         snprintf(page, 160, "http%s", url + 2);
@@ -47,7 +54,7 @@ static void on_ready(void *userdata, const char *url, const char *const *others,
                         printf("%s%s, %s\n", i ? "" : "from other machines:\n", others[i], page);
                 }
         }
-        live_flush();
+        untold = !live_flush();
 }
 
 static void on_note(void *userdata, const char *text) {
@@ -119,7 +126,7 @@ static int serve(const struct cli *cli, const struct viewer_options *view) {
 static int view_run(struct cli *cli, int argc, char **argv) {
         struct viewer_options view = {
                 .max_rate_hz = 60,
-                .stopped = live_stopped,
+                .stopped = is_over,
                 .ready = on_ready,
                 .note = on_note,
                 .userdata = cli,
