@@ -567,7 +567,7 @@ static bool open_subject(struct plan *plan, struct subject *subject) {
         const struct msg *msg;
 
         if (topic_name_check(subject->name, &error) < 0) {
-                return impossible(plan, "%s", error.text);
+                return impossible(plan, "%s; --remap gives it another name", error.text);
         }
         if (!decode_described(subject->channel, subject->schema)) {
                 return impossible(plan, "it is not CDR that ros2msg describes");

@@ -237,8 +237,8 @@ static void leave_out(const struct player *player,
         case -EINVAL:
                 /* ROS has names that no bus has: capitals. */
                 if (!player->options->named) {
-                        note(player, "topic '%s' is not played: %s", topic,
-                             r == -ENOENT ? "it is not on the bus" : why->text);
+                        note(player, "topic '%s' is not played: %s; --remap gives it another name",
+                             topic, r == -ENOENT ? "it is not on the bus" : why->text);
                 }
                 break;
         default:
