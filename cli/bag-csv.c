@@ -204,7 +204,7 @@ static uint64_t columns_of(struct csv *csv, const struct msg *msg, bool names, u
                 const struct msg_field *field = &msg->fields[i];
 
                 /* Types in types have any number of fields, too. */
-                if (columns > COLUMNS_MAX || ++csv->visits > COLUMNS_MAX) {
+                if (csv->failed || columns > COLUMNS_MAX || ++csv->visits > COLUMNS_MAX) {
                         return COLUMNS_MAX + 1;
                 }
                 if (is_pad(field)) {
@@ -226,7 +226,7 @@ static bool find_columns(struct csv *csv) {
         const struct msg *msg = csv->decode.types[0].msg;
 
         csv->bounded = true;
-        if (columns_of(csv, msg, false, 0) > BOUNDED_MAX) {
+        if (columns_of(csv, msg, false, 0) > BOUNDED_MAX && !csv->failed) {
                 csv->bounded = false;
                 csv->visits = 0;
                 if (columns_of(csv, msg, false, 0) > COLUMNS_MAX) {

@@ -18,9 +18,9 @@
 #include "mcap/recover.h"
 #include "schema/msg.h"
 #include "schema/utf8.h"
+#include "subscribers/record/record.h"
 
 #define SUFFIX ".mcap"
-#define ACTIVE ".active"
 
 static bool ends_in(const char *text, const char *ending) {
         size_t length = strlen(text);
@@ -309,8 +309,8 @@ static char *recovered_name(const struct bag *bag) {
         if (bag->output) {
                 return strdup(bag->output);
         }
-        if (ends_in(bag->path, SUFFIX ACTIVE)) {
-                r = asprintf(&name, "%.*s", length - (int) strlen(ACTIVE), bag->path);
+        if (ends_in(bag->path, SUFFIX RECORD_ACTIVE)) {
+                r = asprintf(&name, "%.*s", length - (int) strlen(RECORD_ACTIVE), bag->path);
         } else {
                 length -= ends_in(bag->path, SUFFIX) ? (int) strlen(SUFFIX) : 0;
                 r = asprintf(&name, "%.*s_recovered" SUFFIX, length, bag->path);
@@ -461,7 +461,7 @@ static int recover_in_place(const struct bag *bag) {
         uint64_t messages;
         int code = CLI_FAILURE;
 
-        if (ends_in(bag->path, ACTIVE)) {
+        if (ends_in(bag->path, RECORD_ACTIVE)) {
                 cli_error(bag->cli,
                           "'%s' gets its name once it is whole: recover it without --in-place",
                           bag->path);

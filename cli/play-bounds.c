@@ -108,7 +108,8 @@ static uint32_t elements_bound(const struct msg_field *field, const struct lengt
                 return 1;
         }
         if (seen->most == 0) {
-                /* What follows an empty sequence of others is not agreed on: no schema has one. */
+                /* What follows an empty sequence of others is not agreed on: a schema has one at
+                 * the end of all only, and a bound is as good there. */
                 return narrow ? 0 : 1;
         }
         return seen->least == seen->most ? 0 : seen->most;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "subscribers/record/recorder.h"
+#include "subscribers/record/record.h"
 
 #define SUFFIX ".mcap"
 

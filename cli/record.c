@@ -71,11 +71,13 @@ static bool wanted(void *userdata, const char *topic) {
 
 /* "PATH UNIT" for each field that has one, and "sequence PATH ELEMENTS" or "string PATH BYTES" for
  * each that only has a bound: ros2msg does not say the first, and not always the others. */
-static void put_field(void *userdata, const char *path, const struct slipring_field *field) {
+static void
+put_field(void *userdata, const char *path, const struct slipring_field *field, bool element) {
         struct record *record = userdata;
 
-        /* Strings that never change have their text there. */
-        if (field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
+        /* Strings that never change have their text there, and elements the unit of their sequence.
+         */
+        if (!element && field->unit[0] && field->kind != SLIPRING_KIND_STRING) {
                 buffer_print(&record->units, "%s %s\n", path, field->unit);
         }
         if (field->kind == SLIPRING_KIND_TEXT) {

@@ -15,7 +15,7 @@
  * @messages_expected:  that the old index counted; 0: it had none
  * @bytes_skipped:      in which nothing whole was found
  * @bytes_in_vain:      of what looked like chunks and was none, and of records that were looked
- * into a second time: never more than four times the size of the file
+ *                      into a second time: never more than four times the size of the file
  * @gave_up:            for that reason not all that looked like a chunk was tried
  * @damage:             the first one that was found; code 0: none
  */

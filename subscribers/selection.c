@@ -82,7 +82,10 @@ bool selection_is_missing(const struct slipring_type *type,
 
 struct paths {
         const struct slipring_type *type;
-        void (*visit)(void *userdata, const char *path, const struct slipring_field *field);
+        void (*visit)(void *userdata,
+                      const char *path,
+                      const struct slipring_field *field,
+                      bool element);
         void *userdata;
 };
 
@@ -90,17 +93,19 @@ struct paths {
 static int
 paths_below(const struct paths *paths, const char *above, uint32_t first, uint32_t count);
 
-static int
-paths_at(const struct paths *paths, const char *path, const struct slipring_field *field) {
-        paths->visit(paths->userdata, path, field);
+static int paths_at(const struct paths *paths,
+                    const char *path,
+                    const struct slipring_field *field,
+                    bool element) {
+        paths->visit(paths->userdata, path, field, element);
         switch (field->kind) {
         case SLIPRING_KIND_SEQUENCE:
-                return paths_at(paths, path, type_elements(paths->type, field));
+                return paths_at(paths, path, type_elements(paths->type, field), true);
         case SLIPRING_KIND_STRUCT:
                 return paths_below(paths, path, field->first_child, field->child_count);
         case SLIPRING_KIND_LIST:
                 /* Its elements are of one type, but for what never changes. */
-                return paths_at(paths, path, &paths->type->fields[field->first_child]);
+                return paths_at(paths, path, &paths->type->fields[field->first_child], true);
         default:
                 return 0;
         }
@@ -117,7 +122,7 @@ paths_below(const struct paths *paths, const char *above, uint32_t first, uint32
                 if (asprintf(&path, "%s%s%s", above, *above ? "." : "", field->name) < 0) {
                         return -ENOMEM;
                 }
-                r = paths_at(paths, path, field);
+                r = paths_at(paths, path, field, false);
                 free(path);
         }
         return r;
@@ -126,7 +131,8 @@ paths_below(const struct paths *paths, const char *above, uint32_t first, uint32
 int selection_paths(const struct slipring_type *type,
                     void (*visit)(void *userdata,
                                   const char *path,
-                                  const struct slipring_field *field),
+                                  const struct slipring_field *field,
+                                  bool element),
                     void *userdata) {
         const struct paths paths = {.type = type, .visit = visit, .userdata = userdata};
 

@@ -75,15 +75,17 @@ bool selection_is_missing(const struct slipring_type *type,
 
 /*
  * selection_paths() - look at what stands at each path of a type, without indexes
- * @visit:      called in the order of the message with fields and, by the path of their array, with
- *              the elements of sequences and the first one of lists; the path is not kept
+ * @visit:      called in the order of the message with fields and, by the path of their array and
+ *              as @element, with the elements of sequences and the first one of lists; the path is
+ *              not kept
  *
  * Return: 0, -ENOMEM if there is no memory.
  */
 int selection_paths(const struct slipring_type *type,
                     void (*visit)(void *userdata,
                                   const char *path,
-                                  const struct slipring_field *field),
+                                  const struct slipring_field *field,
+                                  bool element),
                     void *userdata);
 
 /* A walk over the elements of an array, a list or a sequence; @next begins at 0. */

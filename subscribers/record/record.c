@@ -135,6 +135,8 @@ static int begin(struct recorder *recorder, struct slipring_error *reterr) {
                 return r;
         }
         recorder->started_ns = slipring_now_ns();
+        /* A file may be full before all that there is was looked at once. */
+        recorder->looked_ns = recorder->started_ns;
         if (tracks_sync(recorder) < 0) {
                 return error_set(reterr, -ENOMEM, "out of memory");
         }

@@ -20,6 +20,10 @@
  * writes it.
  */
 
+#define RECORD_ACTIVE ".active"
+
+struct slipring_type;
+
 /* A topic by its name, over all segments that it had. */
 struct record_topic {
         char *name;

@@ -5,7 +5,6 @@
 #include "mcap/writer.h"
 #include "subscribers/record/record.h"
 
-#define RECORD_ACTIVE ".active"
 /* The clock of the day was set, and not only measured once more. */
 #define CLOCK_SET_NS INT64_C(100000000)
 
@@ -64,7 +63,7 @@ struct recorder {
         size_t total_count;
         uint64_t pace_ns;
         uint64_t pace_max_ns;
-        uint64_t looked_ns; /* all that was published before is written */
+        uint64_t looked_ns; /* all that stood in the rings by then is written */
 
         struct output output;
         unsigned number; /* of the next file */

@@ -268,10 +268,11 @@ static void channel_remove(struct server *server, size_t index) {
 
 /* The units of fields, by their paths with dots and without indices, which the type's text has not.
  */
-static void add_unit(void *userdata, const char *path, const struct slipring_field *field) {
+static void
+add_unit(void *userdata, const char *path, const struct slipring_field *field, bool element) {
         struct text *units = userdata;
 
-        if (*field->unit && field->kind != SLIPRING_KIND_STRING) {
+        if (!element && *field->unit && field->kind != SLIPRING_KIND_STRING) {
                 text_add(units, units->used ? "," : "");
                 text_quote(units, path);
                 text_add(units, ":");

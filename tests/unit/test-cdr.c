@@ -518,8 +518,10 @@ static void test_what_is_not_there_is_not_shown(void **state) {
         render_of("tags[1]", RENDER_YAML, false, "\"\"\n");
 }
 
-static void put_path(void *userdata, const char *path, const struct slipring_field *field) {
-        (void) fprintf(userdata, "%s %s, ", path, type_kind_name(field->kind));
+static void
+put_path(void *userdata, const char *path, const struct slipring_field *field, bool element) {
+        (void) fprintf(userdata, "%s %s%s, ", path, element ? "of " : "",
+                       type_kind_name(field->kind));
 }
 
 static void test_each_path_is_there_once_for_its_field(void **state) {
@@ -530,8 +532,8 @@ static void test_each_path_is_there_once_for_its_field(void **state) {
         assert_int_equal(selection_paths(&type, put_path, out), 0);
         (void) fclose(out);
         assert_string_equal(text,
-                            "id uint8, name string, pad0 gap, ranges sequence, ranges float64, "
-                            "tags sequence, tags string, cells sequence, cells struct, "
+                            "id uint8, name string, pad0 gap, ranges sequence, ranges of float64, "
+                            "tags sequence, tags of string, cells sequence, cells of struct, "
                             "cells.on bool, cells.label string, cells.volts uint16, "
                             "last uint16, pad1 gap, ");
 }
