@@ -329,6 +329,20 @@ int directory_locate(struct directory *ret_directory,
                 name);
 }
 
+bool directory_locate_up(struct directory *ret_directory, const char *name) {
+        struct directory directory;
+
+        if (directory_locate(&directory, name, NULL) < 0) {
+                return false;
+        }
+        if (ring_retired(&directory.ring)) {
+                directory_detach(&directory);
+                return false;
+        }
+        *ret_directory = directory;
+        return true;
+}
+
 /* --- reading --- */
 
 static int table_reserve(struct directory_table *table, uint32_t bytes) {

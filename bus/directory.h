@@ -79,6 +79,16 @@ int directory_locate(struct directory *ret_directory,
                      struct slipring_error *reterr);
 
 /*
+ * directory_locate_up() - find and attach a bus that is not being taken down
+ * @ret_directory:      set on success
+ *
+ * For who comes back to a bus: the directory of one that ends is still there for a while.
+ *
+ * Return: whether there is one.
+ */
+bool directory_locate_up(struct directory *ret_directory, const char *name);
+
+/*
  * directory_list() - all buses that this user can read
  * @ret_directories:    set to an array to detach each of and to free(3)
  * @ret_count:          its length

@@ -21,11 +21,11 @@
 /* And no table has more than this: of lengths in lengths a small file has any number. */
 #define COLUMNS_MAX (UINT64_C(1) << 26)
 /* Of different paths. */
-#define LENGTHS_MAX 4096u
+#define PATHS_MAX 4096u
 #define NESTING_MAX 32
 
 /* The sequences of one path, over all messages. */
-struct lengths {
+struct columns {
         char *path; /* "wheels.slips": that of the field, without indexes */
         uint64_t seen;
         uint64_t most; /* that get columns */
@@ -41,8 +41,9 @@ struct csv {
         struct mcap_text bounds; /* what a recorder said of them */
         bool bounds_known;       /* what is not among them never changes */
         bool bounded;            /* columns up to the bounds */
-        struct lengths *lengths;
-        size_t length_count;
+        struct columns *sequences;
+        size_t sequence_count;
+        size_t last;        /* that was found: they come in the same order in each message */
         bool looking;       /* for lengths; nothing is printed */
         const char *failed; /* why there is no table */
 
@@ -56,77 +57,51 @@ struct csv {
  */
 
 /* NULL, and failed: there are too many, or no memory. */
-static struct lengths *lengths_of(struct csv *csv, const char *path) {
-        struct lengths *larger;
+static struct columns *columns_at(struct csv *csv, const char *path) {
+        struct columns *larger;
         char *copy;
 
-        for (size_t i = 0; i < csv->length_count; i++) {
-                if (!strcmp(csv->lengths[i].path, path)) {
-                        return &csv->lengths[i];
+        for (size_t i = 0; i < csv->sequence_count; i++) {
+                size_t at = (csv->last + i) % csv->sequence_count;
+
+                if (!strcmp(csv->sequences[at].path, path)) {
+                        csv->last = at;
+                        return &csv->sequences[at];
                 }
         }
-        if (csv->length_count == LENGTHS_MAX) {
+        if (csv->sequence_count == PATHS_MAX) {
                 csv->failed = "there are too many sequences in it";
                 return NULL;
         }
         copy = strdup(path);
-        larger = reallocarray(csv->lengths, csv->length_count + 1, sizeof(*larger));
-        csv->lengths = larger ? larger : csv->lengths;
+        larger = reallocarray(csv->sequences, csv->sequence_count + 1, sizeof(*larger));
+        csv->sequences = larger ? larger : csv->sequences;
         if (!copy || !larger) {
                 free(copy);
                 csv->failed = "out of memory";
                 return NULL;
         }
-        larger += csv->length_count++;
-        *larger = (struct lengths){.path = copy};
+        larger += csv->sequence_count++;
+        *larger = (struct columns){.path = copy};
         return larger;
 }
 
 /* Of the sequence that is walked over. */
-static struct lengths *lengths_here(struct csv *csv) {
-        const char *from = csv->decode.path;
-        char path[sizeof(csv->decode.path)], *to = path;
+static struct columns *columns_here(struct csv *csv) {
+        char path[sizeof(csv->decode.path)];
 
-        while (*from) {
-                if (*from == '[') {
-                        from += strcspn(from, "]");
-                        from += *from == ']';
-                } else {
-                        *to++ = *from++;
-                }
-        }
-        *to = '\0';
-        return lengths_of(csv, path);
+        decode_plain(csv->decode.path, path);
+        return columns_at(csv, path);
 }
 
 static void on_length(void *userdata, const struct msg_field *field, uint32_t count) {
         struct csv *csv = userdata;
-        struct lengths *lengths = csv->looking ? lengths_here(csv) : NULL;
+        struct columns *sequence = csv->looking ? columns_here(csv) : NULL;
 
         (void) field;
-        if (lengths && count > lengths->seen) {
-                lengths->seen = count;
+        if (sequence && count > sequence->seen) {
+                sequence->seen = count;
         }
-}
-
-/* What a recorder said of a sequence, 0: nothing. A line is "sequence PATH ELEMENTS". */
-static uint64_t recorded_bound(const struct csv *csv, const char *path) {
-        const char *line = (const char *) csv->bounds.data, *end = line + csv->bounds.bytes, *next;
-        size_t length = strlen(path);
-        char number[16] = "";
-
-        for (; line < end; line = next) {
-                next = memchr(line, '\n', (size_t) (end - line));
-                next = next ? next + 1 : end;
-                if ((size_t) (next - line) > length + 10 && !memcmp(line, "sequence ", 9) &&
-                    !memcmp(line + 9, path, length) && line[9 + length] == ' ') {
-                        line += 10 + length;
-                        memcpy(number, line,
-                               (size_t) (next - line) < 15 ? (size_t) (next - line) : 0);
-                        return strtoul(number, NULL, 10);
-                }
-        }
-        return 0;
 }
 
 /*
@@ -154,30 +129,30 @@ value_columns(struct csv *csv, const struct msg_field *field, bool names, unsign
 
 /* Elements that get columns. */
 static uint64_t most_of(struct csv *csv, const struct msg_field *field) {
-        struct lengths *lengths;
+        struct columns *sequence;
         uint64_t bound = 0;
 
         if (field->array == MSG_ARRAY) {
                 return field->length;
         }
-        lengths = lengths_of(csv, csv->plain);
-        if (!lengths) {
+        sequence = columns_at(csv, csv->plain);
+        if (!sequence) {
                 return 0;
         }
         if (csv->bounded && csv->bounds_known) {
-                bound = recorded_bound(csv, csv->plain);
+                bound = decode_bound(&csv->bounds, "sequence", csv->plain);
         } else if (csv->bounded && field->array == MSG_BOUNDED) {
                 bound = field->length;
         }
-        lengths->most = bound > lengths->seen ? bound : lengths->seen;
-        return lengths->most;
+        sequence->most = bound > sequence->seen ? bound : sequence->seen;
+        return sequence->most;
 }
 
 static uint64_t
 array_columns(struct csv *csv, const struct msg_field *field, bool names, unsigned depth) {
         uint64_t most = most_of(csv, field), each = 0;
         size_t length = strlen(csv->path);
-        struct lengths *lengths;
+        struct columns *sequence;
 
         csv->visits = names ? 0 : csv->visits;
         if (most > 0) {
@@ -188,9 +163,9 @@ array_columns(struct csv *csv, const struct msg_field *field, bool names, unsign
                 (void) value_columns(csv, field, true, depth);
         }
         csv->path[length] = '\0';
-        lengths = field->array == MSG_ARRAY ? NULL : lengths_of(csv, csv->plain);
-        if (lengths) {
-                lengths->each = each;
+        sequence = field->array == MSG_ARRAY ? NULL : columns_at(csv, csv->plain);
+        if (sequence) {
+                sequence->each = each;
         }
         return most && each > COLUMNS_MAX / most ? COLUMNS_MAX + 1 : each * most;
 }
@@ -267,11 +242,11 @@ static void on_number(void *userdata, const struct msg_field *field, const uint8
 /* Columns of others' elements stay empty. */
 static void on_end(void *userdata, const struct msg_field *field, uint32_t count) {
         struct csv *csv = userdata;
-        const struct lengths *lengths = csv->looking ? NULL : lengths_here(csv);
+        const struct columns *sequence = csv->looking ? NULL : columns_here(csv);
 
         (void) field;
-        for (uint64_t i = count; lengths && i < lengths->most; i++) {
-                for (uint64_t column = 0; column < lengths->each; column++) {
+        for (uint64_t i = count; sequence && i < sequence->most; i++) {
+                for (uint64_t column = 0; column < sequence->each; column++) {
                         putchar(',');
                 }
         }
@@ -491,9 +466,9 @@ int bag_csv(struct bag *bag) {
         }
         mcap_reader_close(reader);
         decode_free(&csv.decode);
-        while (csv.length_count > 0) {
-                free(csv.lengths[--csv.length_count].path);
+        while (csv.sequence_count > 0) {
+                free(csv.sequences[--csv.sequence_count].path);
         }
-        free(csv.lengths);
+        free(csv.sequences);
         return code;
 }

@@ -317,8 +317,7 @@ static void print_json(struct readout *readout) {
 
 static bool check_since(struct readout *readout) {
         readout->since_ns = UINT64_MAX;
-        return !readout->since ||
-               cli_span(readout->cli, "--since", readout->since, &readout->since_ns);
+        return cli_span(readout->cli, "--since", readout->since, &readout->since_ns);
 }
 
 static bool check(struct readout *readout) {

@@ -299,7 +299,7 @@ const char *cli_duration(char text[32], uint64_t ns) {
  */
 
 bool cli_span(const struct cli *cli, const char *option, const char *text, uint64_t *ret_ns) {
-        int r = value_duration(text, ret_ns);
+        int r = text ? value_duration(text, ret_ns) : 0;
 
         if (r == -ERANGE || r == -EDOM) {
                 cli_error(cli, "%s %s: must be a span of time from 1ns to 277777h (1e9 s)", option,
@@ -311,6 +311,10 @@ bool cli_span(const struct cli *cli, const char *option, const char *text, uint6
         }
         return r == 0;
 }
+
+/*
+ * Output
+ */
 
 int cli_flush(void) {
         /* The stream remembers that something failed, but not what, and gives up what it held. */

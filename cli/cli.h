@@ -173,8 +173,8 @@ const char *cli_duration(char text[32], uint64_t ns);
  * cli_span() - read a span of time that an option has
  * @cli:        run
  * @option:     its name, "--since"
- * @text:       what stands there: "1.5min"
- * @ret_ns:     set on success
+ * @text:       what stands there: "1.5min"; NULL: it was not given
+ * @ret_ns:     set on success, if it was given
  *
  * Return: false if it is none, with a message printed.
  */

@@ -258,6 +258,49 @@ bool decode_walk(struct decode *decode, const struct mcap_message *read) {
         return message(decode, decode->types[0].msg, 0);
 }
 
+size_t decode_plain(const char *path, char *plain) {
+        size_t index = 0;
+
+        while (*path) {
+                if (*path != '[') {
+                        *plain++ = *path++;
+                        continue;
+                }
+                index = strtoul(path + 1, NULL, 10);
+                path += strcspn(path, "]");
+                path += *path == ']';
+        }
+        *plain = '\0';
+        return index;
+}
+
+struct mcap_text decode_line(const struct mcap_text *lines, const char *key) {
+        const char *line = (const char *) lines->data, *end = line + lines->bytes;
+        const size_t length = strlen(key);
+
+        while (line < end) {
+                const char *next = memchr(line, '\n', (size_t) (end - line));
+                size_t bytes = (size_t) ((next ? next : end) - line);
+
+                if (bytes > length && !memcmp(line, key, length) && line[length] == ' ') {
+                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
+                                                  .bytes = bytes - length - 1};
+                }
+                line = next ? next + 1 : end;
+        }
+        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
+}
+
+uint32_t decode_bound(const struct mcap_text *lines, const char *what, const char *path) {
+        char key[DECODE_PATH_BYTES + 16], number[16] = "";
+        struct mcap_text line;
+
+        (void) snprintf(key, sizeof(key), "%s %s", what, path);
+        line = decode_line(lines, key);
+        memcpy(number, line.data, line.bytes < sizeof(number) ? line.bytes : 0);
+        return (uint32_t) strtoul(number, NULL, 10);
+}
+
 void decode_free(struct decode *decode) {
         diagnostics_clear(&decode->diagnostics);
         arena_free(&decode->arena);

@@ -12,6 +12,8 @@
 #include "mcap/reader.h"
 #include "schema/msg.h"
 
+#define DECODE_PATH_BYTES 1024u
+
 /**
  * struct decode_type - one type of a text
  * @msg:        what stands there; fields know others by their name only
@@ -42,7 +44,7 @@ struct decode {
         struct decode_type *types;
         size_t type_count;
         struct diagnostics diagnostics;
-        char path[1024];
+        char path[DECODE_PATH_BYTES];
 
         void (*number)(void *userdata, const struct msg_field *field, const uint8_t *at);
         void (*string)(void *userdata,
@@ -89,6 +91,28 @@ const struct decode_type *decode_type_find(const struct decode *decode, const ch
  * Return: false if it is not of its type; what was told is what it has before that.
  */
 bool decode_walk(struct decode *decode, const struct mcap_message *message);
+
+/**
+ * decode_plain() - a path without indexes
+ * @path:       "a[3].b[7]"
+ * @plain:      room for it; set to "a.b"
+ *
+ * Return: the last index, 0 if it has none.
+ */
+size_t decode_plain(const char *path, char *plain);
+
+/** decode_line() - what stands behind a key in lines of a recorder, "" if there is no such line */
+struct mcap_text decode_line(const struct mcap_text *lines, const char *key);
+
+/**
+ * decode_bound() - the bound that a recorder wrote of a string or sequence
+ * @lines:      "slipring_bounds" of a channel
+ * @what:       "string" or "sequence"
+ * @path:       without indexes
+ *
+ * Return: 0 if there is none.
+ */
+uint32_t decode_bound(const struct mcap_text *lines, const char *what, const char *path);
 
 /** decode_free() - forget the types */
 void decode_free(struct decode *decode);

@@ -29,23 +29,6 @@ struct writing {
         struct slipring_error *reterr;
 };
 
-struct mcap_text lengths_line(const struct mcap_text *lines, const char *key) {
-        const char *line = (const char *) lines->data, *end = line + lines->bytes;
-        const size_t length = strlen(key);
-
-        while (line < end) {
-                const char *next = memchr(line, '\n', (size_t) (end - line));
-                size_t bytes = (size_t) ((next ? next : end) - line);
-
-                if (bytes > length && !memcmp(line, key, length) && line[length] == ' ') {
-                        return (struct mcap_text){.data = (const uint8_t *) line + length + 1,
-                                                  .bytes = bytes - length - 1};
-                }
-                line = next ? next + 1 : end;
-        }
-        return (struct mcap_text){.data = (const uint8_t *) "", .bytes = 0};
-}
-
 const char *lengths_builtin(const struct msg_field *field) {
         if (field->kind != SLIPRING_KIND_STRUCT) {
                 return NULL;
@@ -88,17 +71,6 @@ struct bounds {
         uint32_t bytes;
 };
 
-/* The bound of a string, or of a sequence, that stands beside the messages; 0: it has none. */
-static uint32_t bound_known(const struct writing *w, const char *what, const char *path) {
-        char key[sizeof(w->lengths->decode.path) + 16], number[16] = "";
-        struct mcap_text line;
-
-        (void) snprintf(key, sizeof(key), "%s %s", what, path);
-        line = lengths_line(w->known, key);
-        memcpy(number, line.data, line.bytes < sizeof(number) ? line.bytes : 0);
-        return (uint32_t) strtoul(number, NULL, 10);
-}
-
 /* Of a sequence whose type has no bound. */
 static uint32_t elements_bound(const struct msg_field *field, const struct length *seen) {
         uint32_t bytes = type_kind_bytes(field->kind);
@@ -134,8 +106,8 @@ find_bounds(const struct writing *w, const struct msg_field *field, const char *
         const struct length *seen;
 
         if (w->known) {
-                return (struct bounds){.elements = bound_known(w, "sequence", path),
-                                       .bytes = bound_known(w, "string", path)};
+                return (struct bounds){.elements = decode_bound(w->known, "sequence", path),
+                                       .bytes = decode_bound(w->known, "string", path)};
         }
         if (field->array == MSG_SEQUENCE) {
                 bounds.elements = elements_bound(field, lengths_find(w->lengths, path, true));

@@ -7,23 +7,6 @@
 
 #include "bus/cdr.h"
 
-/* "a[3].b[7]" as "a.b", and the 7. */
-static size_t strip(const char *from, char *to) {
-        size_t index = 0;
-
-        while (*from) {
-                if (*from != '[') {
-                        *to++ = *from++;
-                        continue;
-                }
-                index = strtoul(from + 1, NULL, 10);
-                from += strcspn(from, "]");
-                from += *from == ']';
-        }
-        *to = '\0';
-        return index;
-}
-
 static struct length *find(struct lengths *lengths, const char *path, bool sequence) {
         for (size_t i = 0; i < lengths->count; i++) {
                 size_t at = (lengths->last + i) % lengths->count;
@@ -65,7 +48,7 @@ static void on_length(void *userdata, const struct msg_field *field, uint32_t co
         char path[sizeof(lengths->decode.path)];
 
         (void) field;
-        strip(lengths->decode.path, path);
+        decode_plain(lengths->decode.path, path);
         measure(lengths, path, true, count);
 }
 
@@ -118,7 +101,7 @@ on_string(void *userdata, const struct msg_field *field, const uint8_t *bytes, s
         if (count > 0 && length + 1 != count) {
                 return;
         }
-        index = strip(lengths->decode.path, path);
+        index = decode_plain(lengths->decode.path, path);
         known = measure(lengths, path, false, (uint32_t) length);
         if (known && known->constant) {
                 known->constant = count > 0 && is_printable(text, length) &&

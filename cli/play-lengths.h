@@ -103,9 +103,6 @@ int lengths_write(struct lengths *lengths,
                   struct lengths_lines *lines,
                   struct slipring_error *reterr);
 
-/** lengths_line() - what stands behind a key in such lines, "" if there is no such line */
-struct mcap_text lengths_line(const struct mcap_text *lines, const char *key);
-
 /** lengths_put_text() - a string as a schema has it */
 void lengths_put_text(struct buffer *buffer, const char *text, size_t bytes);
 

@@ -348,7 +348,7 @@ static void put_values(struct plan *plan, const struct msg *msg, size_t index) {
 static void put_field(struct plan *plan, const struct msg *msg, size_t index, const char *path) {
         const struct msg_field *field = &msg->fields[index];
         const char *name = lengths_builtin(field);
-        struct mcap_text unit = lengths_line(&plan->subject->units, path);
+        struct mcap_text unit = decode_line(&plan->subject->units, path);
 
         if (!name) {
                 name = field->kind == SLIPRING_KIND_STRUCT ? base_name(field->nested_name)

@@ -300,10 +300,8 @@ static bool check(const struct record *record, struct record_options *options) {
         if (!compression_of(record, &options->compression)) {
                 return false;
         }
-        if ((record->since &&
-             !cli_span(record->cli, "--since", record->since, &options->since_ns)) ||
-            (record->duration &&
-             !cli_span(record->cli, "--duration", record->duration, &options->duration_ns))) {
+        if (!cli_span(record->cli, "--since", record->since, &options->since_ns) ||
+            !cli_span(record->cli, "--duration", record->duration, &options->duration_ns)) {
                 return false;
         }
         if (record->split_seconds > 0 &&

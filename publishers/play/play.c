@@ -360,8 +360,8 @@ static int follow(struct voice *voice, struct slipring_error *reterr) {
 }
 
 static bool bus_stands(const struct player *player) {
-        struct directory directory = {.segment = SEGMENT_NONE};
-        bool stands = directory_locate(&directory, player->options->bus, NULL) == 0;
+        struct directory directory;
+        bool stands = directory_locate_up(&directory, player->options->bus);
 
         if (stands) {
                 directory_detach(&directory);

@@ -236,7 +236,7 @@ static int put_metadata(struct recorder *recorder) {
         tracks_count(recorder, recorder->shown);
         there = pairs && (pairs[used++] = strdup("bus")) &&
                 (pairs[used++] = strdup(recorder->options->bus));
-        if (there && (by_ns >= CLOCK_SET_NS || by_ns <= -CLOCK_SET_NS)) {
+        if (there && clock_was_set(by_ns)) {
                 there = put_pair(pairs, &used, "clock_set_by_ns", "", by_ns);
         }
         for (size_t i = 0; there && i < recorder->total_count; i++) {

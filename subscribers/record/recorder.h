@@ -5,8 +5,10 @@
 #include "mcap/writer.h"
 #include "subscribers/record/record.h"
 
-/* The clock of the day was set, and not only measured once more. */
-#define CLOCK_SET_NS INT64_C(100000000)
+/* Was the clock of the day set, and not only measured once more? */
+static inline bool clock_was_set(int64_t by_ns) {
+        return by_ns >= INT64_C(100000000) || by_ns <= INT64_C(-100000000);
+}
 
 /* A type that the file describes already. */
 struct output_schema {

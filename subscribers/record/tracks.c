@@ -262,7 +262,7 @@ static void watch_clock(struct recorder *recorder) {
         uint64_t epoch_ns = (uint64_t) recorder->table.table->realtime_offset_ns;
         int64_t by_ns = (int64_t) (epoch_ns - recorder->epoch_ns);
 
-        if (by_ns >= CLOCK_SET_NS || by_ns <= -CLOCK_SET_NS) {
+        if (clock_was_set(by_ns)) {
                 recorder_note(recorder,
                               "the clock of the day was set by %+.3f s; times in '%s' go on as if "
                               "it was not",
@@ -285,13 +285,7 @@ int tracks_sync(struct recorder *recorder) {
                 bus_lost(recorder);
         }
         if (!recorder->up) {
-                if (directory_locate(&recorder->directory, recorder->options->bus, NULL) < 0) {
-                        return 0;
-                }
-                /* One that is being taken down is there for a while. */
-                if (ring_retired(&recorder->directory.ring)) {
-                        directory_detach(&recorder->directory);
-                        recorder->directory = (struct directory){.segment = SEGMENT_NONE};
+                if (!directory_locate_up(&recorder->directory, recorder->options->bus)) {
                         return 0;
                 }
                 recorder->up = true;

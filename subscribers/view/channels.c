@@ -373,13 +373,7 @@ static void bus_lost(struct server *server) {
 }
 
 static bool bus_found(struct server *server) {
-        if (directory_locate(&server->directory, server->options->bus, NULL) < 0) {
-                return false;
-        }
-        /* One that is being taken down is there for a while. */
-        if (ring_retired(&server->directory.ring)) {
-                directory_detach(&server->directory);
-                server->directory = (struct directory){.segment = SEGMENT_NONE};
+        if (!directory_locate_up(&server->directory, server->options->bus)) {
                 return false;
         }
         server->up = true;

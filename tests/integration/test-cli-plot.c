@@ -86,21 +86,28 @@ static const struct slipring_type few_type = {
         .fields = few_fields,
 };
 
-/* What lies behind the end of a sequence is nothing to plot. */
-static void test_missing_elements_are_gaps(void **state) {
-        static const struct few few[] = {
-                {2, {1, 20, 777}}, {1, {1, 999, 777}}, {3, {1, 30, 555}}, {0, {999, 999, 999}}};
+/* A bus with a topic of them, and its publisher. */
+static struct slipring_publisher *few_bus_start(const struct few *few, size_t count) {
         struct topic_spec spec = topic_of("few", 8);
         struct slipring_publisher *publisher;
-        struct command command;
 
         spec.type = &few_type;
         bus_start(&bus, &spec, 1);
         publisher = publisher_open("few");
-        for (size_t i = 0; i < 4; i++) {
+        for (size_t i = 0; i < count; i++) {
                 assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
                                  0);
         }
+        return publisher;
+}
+
+/* What lies behind the end of a sequence is nothing to plot. */
+static void test_missing_elements_are_gaps(void **state) {
+        static const struct few few[] = {
+                {2, {1, 20, 777}}, {1, {1, 999, 777}}, {3, {1, 30, 555}}, {0, {999, 999, 999}}};
+        struct slipring_publisher *publisher = few_bus_start(few, 4);
+        struct command command;
+
         slipring_publisher_close(publisher);
         command_run(&command, "plot", "few.few[1]", "--once", "--ascii", "--seconds", "3600");
         command_expect_code(&command, 0);
@@ -122,17 +129,9 @@ static void test_missing_elements_are_gaps(void **state) {
 
 static void test_labels_have_room(void **state) {
         static const struct few few[] = {{1, {-1.1111e-05f}}, {1, {-2.2222e-30f}}, {1, {-0.5f}}};
-        struct topic_spec spec = topic_of("few", 8);
-        struct slipring_publisher *publisher;
+        struct slipring_publisher *publisher = few_bus_start(few, 2);
         struct command command;
 
-        spec.type = &few_type;
-        bus_start(&bus, &spec, 1);
-        publisher = publisher_open("few");
-        for (size_t i = 0; i < 2; i++) {
-                assert_int_equal(slipring_publisher_publish(publisher, &few[i], sizeof(few[i]), 0),
-                                 0);
-        }
         command_run(&command, "plot", "few.few[0]", "--once", "--ascii", "--seconds", "3600");
         command_expect_code(&command, 0);
         /* The largest in the first row, the least in the last one. */
