@@ -4,8 +4,6 @@
 
 #include "mcap/catalogue.h"
 
-#define IDS 65536u
-
 /* A name: without a NUL that would hide the rest of it. 0, -EBADMSG or -ENOMEM. */
 static int name_read(char **ret_name, struct mcap_text text) {
         if (memchr(text.data, '\0', text.bytes)) {
@@ -31,11 +29,27 @@ static bool grow(void **array, size_t count, size_t *room, size_t each) {
         return true;
 }
 
-static bool table_make(uint32_t **table) {
-        if (!*table) {
-                *table = calloc(IDS, sizeof(**table));
+static bool places_reserve(struct mcap_places *places, uint16_t id) {
+        size_t room = places->room ? places->room : 16;
+        uint32_t *larger;
+
+        if (id < places->room) {
+                return true;
         }
-        return *table != NULL;
+        while (room <= id) {
+                room *= 2;
+        }
+        larger = reallocarray(places->at, room, sizeof(*larger));
+        if (!larger) {
+                return false;
+        }
+        memset(larger + places->room, 0, (room - places->room) * sizeof(*larger));
+        *places = (struct mcap_places){.at = larger, .room = room};
+        return true;
+}
+
+static uint32_t place_of(const struct mcap_places *places, uint16_t id) {
+        return id < places->room ? places->at[id] : 0;
 }
 
 static void schema_free(struct mcap_schema *schema) {
@@ -137,14 +151,14 @@ int mcap_catalogue_schema(struct mcap_catalogue *catalogue, const void *content,
                 schema_free(&schema);
                 return r;
         }
-        if (!table_make(&catalogue->schema_of) ||
+        if (!places_reserve(&catalogue->schema_of, schema.id) ||
             !grow((void **) &catalogue->schemas, catalogue->schema_count, &catalogue->schema_room,
                   sizeof(schema))) {
                 schema_free(&schema);
                 return -ENOMEM;
         }
         catalogue->schemas[catalogue->schema_count++] = schema;
-        catalogue->schema_of[schema.id] = (uint32_t) catalogue->schema_count;
+        catalogue->schema_of.at[schema.id] = (uint32_t) catalogue->schema_count;
         catalogue->record_bytes += MCAP_RECORD_HEAD_BYTES + bytes;
         return 1;
 }
@@ -168,26 +182,26 @@ int mcap_catalogue_channel(struct mcap_catalogue *catalogue, const void *content
                 channel_free(&channel);
                 return r;
         }
-        if (!table_make(&catalogue->channel_of) ||
+        if (!places_reserve(&catalogue->channel_of, channel.id) ||
             !grow((void **) &catalogue->channels, catalogue->channel_count,
                   &catalogue->channel_room, sizeof(channel))) {
                 channel_free(&channel);
                 return -ENOMEM;
         }
         catalogue->channels[catalogue->channel_count++] = channel;
-        catalogue->channel_of[channel.id] = (uint32_t) catalogue->channel_count;
+        catalogue->channel_of.at[channel.id] = (uint32_t) catalogue->channel_count;
         catalogue->record_bytes += MCAP_RECORD_HEAD_BYTES + bytes;
         return 1;
 }
 
 struct mcap_schema *mcap_schema_find(const struct mcap_catalogue *catalogue, uint16_t id) {
-        uint32_t place = catalogue->schema_of ? catalogue->schema_of[id] : 0;
+        uint32_t place = place_of(&catalogue->schema_of, id);
 
         return place ? &catalogue->schemas[place - 1] : NULL;
 }
 
 struct mcap_channel *mcap_channel_find(const struct mcap_catalogue *catalogue, uint16_t id) {
-        uint32_t place = catalogue->channel_of ? catalogue->channel_of[id] : 0;
+        uint32_t place = place_of(&catalogue->channel_of, id);
 
         return place ? &catalogue->channels[place - 1] : NULL;
 }
@@ -248,7 +262,7 @@ void mcap_catalogue_free(struct mcap_catalogue *catalogue) {
         }
         free(catalogue->schemas);
         free(catalogue->channels);
-        free(catalogue->schema_of);
-        free(catalogue->channel_of);
+        free(catalogue->schema_of.at);
+        free(catalogue->channel_of.at);
         *catalogue = (struct mcap_catalogue){0};
 }

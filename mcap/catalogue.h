@@ -30,6 +30,12 @@ struct mcap_channel {
         size_t content_bytes;
 };
 
+/* Places in an array by number. Most files have small numbers, and many files may be open. */
+struct mcap_places {
+        uint32_t *at; /* plus 1; 0: there is none */
+        size_t room;
+};
+
 struct mcap_catalogue {
         struct mcap_schema *schemas;
         struct mcap_channel *channels;
@@ -38,8 +44,8 @@ struct mcap_catalogue {
         size_t schema_room;
         size_t channel_room;
         uint64_t record_bytes; /* of all records together */
-        uint32_t *schema_of;   /* by number: place in schemas, plus 1 */
-        uint32_t *channel_of;
+        struct mcap_places schema_of;
+        struct mcap_places channel_of;
 };
 
 /* Adds what a Schema record holds. What is there already with the same content is no news.

@@ -53,7 +53,7 @@ struct mcap_reader {
         size_t list_room;
         struct mcap_buffer list; /* the last one that was asked for */
 
-        bool wanted[UINT16_MAX + 1];
+        bool *wanted; /* by place in the catalogue */
         bool all;
         uint64_t start_ns;
         uint64_t end_ns;
@@ -274,6 +274,28 @@ static int index_broken(struct mcap_reader *reader, uint64_t offset, const char 
                              "%s; 'slipring bag recover' rebuilds the index", what);
 }
 
+static int compare_places(const void *left, const void *right) {
+        const struct entry *a = left, *b = right;
+
+        return (a->chunk.offset > b->chunk.offset) - (a->chunk.offset < b->chunk.offset);
+}
+
+/* An index may name a chunk a million times, or chunks within chunks: each byte is read once. */
+static bool chunks_are_apart(struct mcap_reader *reader) {
+        if (reader->entry_count > 1) {
+                qsort(reader->entries, reader->entry_count, sizeof(*reader->entries),
+                      compare_places);
+        }
+        for (size_t i = 1; i < reader->entry_count; i++) {
+                const struct mcap_chunk *before = &reader->entries[i - 1].chunk;
+
+                if (reader->entries[i].chunk.offset - before->offset < before->length) {
+                        return false;
+                }
+        }
+        return true;
+}
+
 /* The summary section, from its bytes. */
 static int take_index(struct mcap_reader *reader, uint64_t start) {
         struct mcap_cursor cursor = mcap_cursor_over(reader->index.data, reader->index.bytes);
@@ -303,6 +325,9 @@ static int take_index(struct mcap_reader *reader, uint64_t start) {
         }
         if (r < 0 || cursor.failed) {
                 return index_broken(reader, offset, "the index is damaged");
+        }
+        if (!chunks_are_apart(reader)) {
+                return index_broken(reader, start, "the index has two chunks in one place");
         }
         if (reader->list_count > 0) {
                 qsort(reader->lists, reader->list_count, sizeof(*reader->lists), by_offset);
@@ -670,14 +695,21 @@ int mcap_reader_metadata(struct mcap_reader *reader,
 
 /* --- selecting --- */
 
+static bool is_wanted(const struct mcap_reader *reader, const struct mcap_channel *channel) {
+        return reader->wanted[channel - reader->summary.catalogue.channels];
+}
+
 static bool entry_wanted(const struct mcap_reader *reader, const struct entry *entry) {
+        const struct mcap_channel *channel;
         size_t i;
 
         if (entry->chunk.end_ns < reader->start_ns || entry->chunk.start_ns > reader->end_ns) {
                 return false;
         }
         for (i = 0; i < entry->channels.bytes; i += 10) {
-                if (reader->wanted[mcap_load_u16(entry->channels.data + i)]) {
+                channel = mcap_channel_find(&reader->summary.catalogue,
+                                            mcap_load_u16(entry->channels.data + i));
+                if (channel && is_wanted(reader, channel)) {
                         return true;
                 }
         }
@@ -720,21 +752,23 @@ int mcap_reader_select(struct mcap_reader *reader,
                        uint64_t end_ns) {
         const struct mcap_catalogue *catalogue = &reader->summary.catalogue;
         size_t *order, i;
+        bool *chosen;
 
         order = reallocarray(reader->order, reader->entry_count + 1, sizeof(*order));
-        if (!order) {
+        reader->order = order ? order : reader->order;
+        chosen = reallocarray(reader->wanted, catalogue->channel_count + 1, sizeof(*chosen));
+        reader->wanted = chosen ? chosen : reader->wanted;
+        if (!order || !chosen) {
                 return -ENOMEM;
         }
         unload_all(reader);
-        reader->order = order;
         reader->order_at = reader->order_count = 0;
         reader->failed = (struct mcap_error){0};
         reader->start_ns = start_ns;
         reader->end_ns = end_ns;
         reader->all = !wanted;
         for (i = 0; i < catalogue->channel_count; i++) {
-                reader->wanted[catalogue->channels[i].id] =
-                        !wanted || wanted(&catalogue->channels[i], context);
+                chosen[i] = !wanted || wanted(&catalogue->channels[i], context);
         }
         for (i = 0; i < reader->entry_count; i++) {
                 if (entry_wanted(reader, &reader->entries[i])) {
@@ -837,6 +871,7 @@ static int mark_messages(struct mcap_reader *reader,
                          struct loaded *loaded,
                          const struct mcap_chunk *chunk,
                          struct mcap_error *reterr) {
+        const struct mcap_channel *channel;
         struct mcap_cursor cursor, content;
         struct mcap_parts parts;
         bool ordered = true;
@@ -855,7 +890,8 @@ static int mark_messages(struct mcap_reader *reader,
                 if (opcode != MCAP_MESSAGE) {
                         continue;
                 }
-                if (!mcap_channel_find(&reader->summary.catalogue, parts.channel_id)) {
+                channel = mcap_channel_find(&reader->summary.catalogue, parts.channel_id);
+                if (!channel) {
                         return chunk_damaged(reader, chunk,
                                              "a message of a channel that nothing describes",
                                              reterr);
@@ -864,7 +900,7 @@ static int mark_messages(struct mcap_reader *reader,
                         return chunk_damaged(reader, chunk, "a message outside of its chunk's time",
                                              reterr);
                 }
-                if (!reader->wanted[parts.channel_id] || parts.log_time_ns < reader->start_ns ||
+                if (!is_wanted(reader, channel) || parts.log_time_ns < reader->start_ns ||
                     parts.log_time_ns > reader->end_ns) {
                         continue;
                 }
@@ -1045,6 +1081,7 @@ void mcap_reader_close(struct mcap_reader *reader) {
         unload_all(reader);
         free(reader->heap);
         free(reader->order);
+        free(reader->wanted);
         free(reader->entries);
         free(reader->lists);
         mcap_buffer_free(&reader->list);

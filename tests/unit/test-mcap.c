@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -309,6 +310,48 @@ static void test_thousands_of_channels(void **state) {
         }
         mcap_reader_close(reader);
         (void) close(fd);
+}
+
+/* A player may have a thousand files open. */
+static void test_a_small_file_takes_little_memory(void **state) {
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        struct mallinfo2 before, after;
+        int fd = file_make();
+
+        assert_int_equal(mcap_writer_close(writer_make(fd, NULL, 1), NULL, &error), 0);
+        before = mallinfo2();
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        after = mallinfo2();
+        assert_true(after.uordblks + after.hblkhd < before.uordblks + before.hblkhd + 32768);
+        mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+static void test_numbers_may_be_any(void **state) {
+        static const uint16_t numbers[] = {65535, 3, 16, 15, 4096, 1};
+        struct mcap_catalogue catalogue = {0};
+        struct mcap_buffer schema = {0};
+
+        for (size_t i = 0; i < 6; i++) {
+                schema.bytes = 0;
+                mcap_put_u16(&schema, numbers[i]);
+                mcap_put_string(&schema, "a/msg/B");
+                mcap_put_string(&schema, "ros2msg");
+                mcap_put_string(&schema, SCHEMA_TEXT);
+                assert_null(mcap_schema_find(&catalogue, numbers[i]));
+                assert_int_equal(mcap_catalogue_schema(&catalogue, schema.data, schema.bytes), 1);
+                assert_int_equal(mcap_catalogue_schema(&catalogue, schema.data, schema.bytes), 0);
+        }
+        for (size_t i = 0; i < 6; i++) {
+                assert_int_equal(mcap_schema_find(&catalogue, numbers[i])->id, numbers[i]);
+        }
+        assert_null(mcap_schema_find(&catalogue, 0));
+        assert_null(mcap_schema_find(&catalogue, 17));
+        assert_null(mcap_schema_find(&catalogue, 65534));
+        assert_null(mcap_channel_find(&catalogue, 1));
+        mcap_buffer_free(&schema);
+        mcap_catalogue_free(&catalogue);
 }
 
 static void test_empty_file(void **state) {
@@ -683,7 +726,7 @@ static void test_metadata(void **state) {
 }
 
 /* Where the index of a file says where the list of this number is. */
-static off_t place_of_list(int fd, unsigned which) {
+static off_t place_of(int fd, enum mcap_opcode opcode, unsigned which) {
         uint8_t foot[MCAP_FOOTER_BYTES + MCAP_MAGIC_BYTES], head[MCAP_RECORD_HEAD_BYTES];
         off_t at = file_bytes(fd) - (off_t) sizeof(foot);
 
@@ -692,7 +735,7 @@ static off_t place_of_list(int fd, unsigned which) {
         for (;;) {
                 assert_int_equal(pread(fd, head, sizeof(head), at), sizeof(head));
                 assert_int_not_equal(head[0], MCAP_FOOTER);
-                if (head[0] == MCAP_METADATA_INDEX && which-- == 0) {
+                if (head[0] == opcode && which-- == 0) {
                         return at + (off_t) sizeof(head);
                 }
                 at += (off_t) (sizeof(head) + mcap_load_u64(head + 1));
@@ -716,19 +759,71 @@ static void test_a_list_is_read_once(void **state) {
         assert_int_equal(pwrite(fd, no_crc, sizeof(no_crc),
                                 file_bytes(fd) - MCAP_MAGIC_BYTES - (off_t) sizeof(no_crc)),
                          sizeof(no_crc));
-        assert_int_equal(pread(fd, &first, sizeof(first), place_of_list(fd, 0)), sizeof(first));
-        assert_int_equal(pread(fd, &second, sizeof(second), place_of_list(fd, 1)), sizeof(second));
+        assert_int_equal(pread(fd, &first, sizeof(first), place_of(fd, MCAP_METADATA_INDEX, 0)),
+                         sizeof(first));
+        assert_int_equal(pread(fd, &second, sizeof(second), place_of(fd, MCAP_METADATA_INDEX, 1)),
+                         sizeof(second));
         /* In whichever order they are named. */
-        assert_int_equal(pwrite(fd, &second, sizeof(second), place_of_list(fd, 0)), sizeof(second));
-        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of_list(fd, 1)), sizeof(first));
+        assert_int_equal(pwrite(fd, &second, sizeof(second), place_of(fd, MCAP_METADATA_INDEX, 0)),
+                         sizeof(second));
+        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of(fd, MCAP_METADATA_INDEX, 1)),
+                         sizeof(first));
         lists_are(fd, "a: b=c;d: e=f;");
-        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of_list(fd, 0)), sizeof(first));
+        assert_int_equal(pwrite(fd, &first, sizeof(first), place_of(fd, MCAP_METADATA_INDEX, 0)),
+                         sizeof(first));
         assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
         assert_true(mcap_reader_summary(reader)->indexed);
         assert_int_equal(lists_text(reader, text, sizeof(text), &error), -EBADMSG);
         assert_string_equal(text, "");
         assert_non_null(strstr(error.text, "a list of metadata is damaged"));
         mcap_reader_close(reader);
+        (void) close(fd);
+}
+
+/* A small file of an index could make a reader load a large chunk a million times. */
+static void test_a_chunk_is_indexed_once(void **state) {
+        /* Behind its times. */
+        const size_t place = 8 + 8;
+        static const uint8_t no_crc[4];
+        uint8_t first[256], second[256];
+        struct mcap_message message;
+        struct mcap_reader *reader;
+        struct mcap_error error;
+        uint64_t inside;
+        int fd = file_make();
+        size_t count = 0;
+        off_t at[2];
+
+        write_small(fd, MCAP_COMPRESSION_NONE);
+        at[0] = place_of(fd, MCAP_CHUNK_INDEX, 0);
+        at[1] = place_of(fd, MCAP_CHUNK_INDEX, 1);
+        assert_int_equal(pwrite(fd, no_crc, sizeof(no_crc),
+                                file_bytes(fd) - MCAP_MAGIC_BYTES - (off_t) sizeof(no_crc)),
+                         sizeof(no_crc));
+        assert_true(at[1] - at[0] <= (off_t) sizeof(first));
+        assert_int_equal(pread(fd, first, sizeof(first), at[0]), sizeof(first));
+        assert_int_equal(pread(fd, second, sizeof(second), at[1]), sizeof(second));
+        /* In whichever order they are named. */
+        assert_int_equal(pwrite(fd, second, place + 16, at[0]), place + 16);
+        assert_int_equal(pwrite(fd, first, place + 16, at[1]), place + 16);
+        assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+        assert_true(mcap_reader_summary(reader)->indexed);
+        mcap_reader_close(reader);
+        /* The same one twice; then one that begins inside of the other. */
+        for (uint64_t skipped = 0; skipped < 2; skipped++) {
+                inside = mcap_load_u64(first + place) + skipped;
+                assert_int_equal(pwrite(fd, first, place, at[0]), place);
+                assert_int_equal(pwrite(fd, &inside, sizeof(inside), at[0] + (off_t) place),
+                                 sizeof(inside));
+                assert_int_equal(mcap_reader_open(&reader, fd, "test.mcap", 0, &error), 0);
+                assert_false(mcap_reader_summary(reader)->indexed);
+                assert_non_null(strstr(mcap_reader_summary(reader)->damage.text,
+                                       "the index has two chunks in one place"));
+                for (count = 0; mcap_reader_next(reader, &message, &error) == 1; count++) {
+                }
+                assert_int_equal(count, SMALL);
+                mcap_reader_close(reader);
+        }
         (void) close(fd);
 }
 
@@ -1248,9 +1343,12 @@ int main(void) {
                 cmocka_unit_test(test_round_trip_lz4),
                 cmocka_unit_test(test_selection_by_topic_and_time),
                 cmocka_unit_test(test_thousands_of_channels),
+                cmocka_unit_test(test_a_small_file_takes_little_memory),
+                cmocka_unit_test(test_numbers_may_be_any),
                 cmocka_unit_test(test_empty_file),
                 cmocka_unit_test(test_metadata),
                 cmocka_unit_test(test_a_list_is_read_once),
+                cmocka_unit_test(test_a_chunk_is_indexed_once),
                 cmocka_unit_test(test_bytes_of_a_file),
                 cmocka_unit_test(test_channels_that_come_later),
                 cmocka_unit_test(test_writer_refuses),
