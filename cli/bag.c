@@ -29,12 +29,21 @@ static bool ends_in(const char *text, const char *ending) {
 }
 
 static bool bag_open(struct bag *bag) {
+        struct stat status;
+
         /* A FIFO without a writer is refused like others, and not waited for. */
         bag->fd = open(bag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (bag->fd < 0) {
                 cli_error(bag->cli, "cannot open '%s': %s", bag->path, strerror(errno));
+                return false;
         }
-        return bag->fd >= 0;
+        if (fstat(bag->fd, &status) == 0 && S_ISDIR(status.st_mode)) {
+                cli_error(bag->cli, "'%s' is a directory; name one of the " SUFFIX " files in it",
+                          bag->path);
+                close(bag->fd);
+                return false;
+        }
+        return true;
 }
 
 /*
