@@ -79,6 +79,13 @@ int mcap_record_load(const struct mcap_file *file,
         return 0;
 }
 
+bool mcap_chunk_times(struct mcap_chunk *chunk) {
+        if (chunk->start_ns == UINT64_MAX && chunk->end_ns == 0) {
+                chunk->start_ns = 0;
+        }
+        return chunk->start_ns <= chunk->end_ns;
+}
+
 int mcap_chunk_head(const struct mcap_file *file,
                     const struct mcap_record *record,
                     bool cut,
@@ -108,7 +115,7 @@ int mcap_chunk_head(const struct mcap_file *file,
         chunk.packed_bytes = mcap_get_u64(&cursor);
         chunk.records_offset = begin + (uint64_t) (cursor.at - head);
         if (cursor.failed || chunk.packed_bytes != record->bytes - (uint64_t) (cursor.at - head) ||
-            chunk.end_ns < chunk.start_ns) {
+            !mcap_chunk_times(&chunk)) {
                 return mcap_error_at(reterr, cursor.failed && cut ? -ENODATA : -EBADMSG, file->name,
                                      record->offset,
                                      "a damaged chunk; 'slipring bag recover' keeps the others");

@@ -67,6 +67,10 @@ int mcap_chunk_head(const struct mcap_file *file,
                     struct mcap_chunk *ret_chunk,
                     struct mcap_error *reterr);
 
+/* The times of a chunk as it stands; false: they cannot be. Without messages they are 0 by the
+ * specification, but the C++ writer has left them from the latest to the earliest there is. */
+bool mcap_chunk_times(struct mcap_chunk *chunk);
+
 /* The records of a chunk, whole and as their CRC wants them.
  * 0, -EBADMSG: damaged; -EFBIG: larger than memory_max; -ENOMEM or a read error. */
 int mcap_chunk_load(struct mcap_file *file,

@@ -254,8 +254,8 @@ take_chunk_index(struct mcap_reader *reader, struct mcap_cursor content, uint64_
         chunk->packed_bytes = mcap_get_u64(&content);
         chunk->bytes = mcap_get_u64(&content);
         if (content.failed || entry->channels.bytes % 10 || chunk->offset > limit ||
-            chunk->length > limit - chunk->offset || chunk->packed_bytes > chunk->length ||
-            chunk->end_ns < chunk->start_ns) {
+            chunk->length > limit - chunk->offset || chunk->length < MCAP_RECORD_HEAD_BYTES ||
+            chunk->packed_bytes > chunk->length || !mcap_chunk_times(chunk)) {
                 return -EBADMSG;
         }
         /* One that we cannot read fails where it is read; the others can be. */
@@ -280,7 +280,8 @@ static int compare_places(const void *left, const void *right) {
         return (a->chunk.offset > b->chunk.offset) - (a->chunk.offset < b->chunk.offset);
 }
 
-/* An index may name a chunk a million times, or chunks within chunks: each byte is read once. */
+/* An index may name a chunk a million times, or chunks within chunks: each byte is read once.
+ * Whether a length is right is seen where the chunk is read. */
 static bool chunks_are_apart(struct mcap_reader *reader) {
         if (reader->entry_count > 1) {
                 qsort(reader->entries, reader->entry_count, sizeof(*reader->entries),
