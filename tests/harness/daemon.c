@@ -131,7 +131,7 @@ void daemon_teardown(struct daemon *daemon) {
 
 /* --- running --- */
 
-static void child_run(struct daemon *daemon, char **arguments) {
+static void child_run(struct daemon *daemon, pid_t parent, char **arguments) {
         int fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND, 0644);
 
         if (fd < 0 || dup2(fd, STDERR_FILENO) < 0) {
@@ -140,8 +140,12 @@ static void child_run(struct daemon *daemon, char **arguments) {
         if (daemon->prepare) {
                 daemon->prepare(daemon->argument);
         }
-        /* What a failed test leaves ends as if it was told to, and takes its bus with it. */
+        /* What a failed test leaves ends as if it was told to, and takes its bus with it, unless
+         * it is to keep it. */
         (void) prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent) {
+                _exit(125);
+        }
         (void) execv(arguments[0], arguments);
         _exit(126);
 }
@@ -150,6 +154,7 @@ static void spawn(struct daemon *daemon, va_list options) {
         char *arguments[ARGUMENTS_MAX] = {(char *) (uintptr_t) program_path("SLIPRINGD")};
         size_t count = 1;
         const char *option;
+        pid_t parent;
 
         assert_int_equal(daemon->pid, 0);
         while ((option = va_arg(options, const char *))) {
@@ -157,11 +162,12 @@ static void spawn(struct daemon *daemon, va_list options) {
                 arguments[count++] = (char *) (uintptr_t) option;
         }
         arguments[count] = daemon->schema;
+        parent = getpid();
         (void) fflush(NULL);
         daemon->pid = fork();
         assert_true(daemon->pid >= 0);
         if (daemon->pid == 0) {
-                child_run(daemon, arguments);
+                child_run(daemon, parent, arguments);
         }
 }
 
