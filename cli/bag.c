@@ -20,30 +20,13 @@
 #include "schema/utf8.h"
 #include "subscribers/record/record.h"
 
-#define SUFFIX ".mcap"
-
-static bool ends_in(const char *text, const char *ending) {
-        size_t length = strlen(text);
-
-        return length > strlen(ending) && !strcmp(text + length - strlen(ending), ending);
-}
-
 static bool bag_open(struct bag *bag) {
-        struct stat status;
-
         /* A FIFO without a writer is refused like others, and not waited for. */
         bag->fd = open(bag->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
         if (bag->fd < 0) {
                 cli_error(bag->cli, "cannot open '%s': %s", bag->path, strerror(errno));
-                return false;
         }
-        if (fstat(bag->fd, &status) == 0 && S_ISDIR(status.st_mode)) {
-                cli_error(bag->cli, "'%s' is a directory; name one of the " SUFFIX " files in it",
-                          bag->path);
-                close(bag->fd);
-                return false;
-        }
-        return true;
+        return bag->fd >= 0;
 }
 
 /*
@@ -318,11 +301,12 @@ static char *recovered_name(const struct bag *bag) {
         if (bag->output) {
                 return strdup(bag->output);
         }
-        if (ends_in(bag->path, SUFFIX RECORD_ACTIVE)) {
+        if (record_ends_in(bag->path, RECORD_SUFFIX RECORD_ACTIVE)) {
                 r = asprintf(&name, "%.*s", length - (int) strlen(RECORD_ACTIVE), bag->path);
         } else {
-                length -= ends_in(bag->path, SUFFIX) ? (int) strlen(SUFFIX) : 0;
-                r = asprintf(&name, "%.*s_recovered" SUFFIX, length, bag->path);
+                length -=
+                        record_ends_in(bag->path, RECORD_SUFFIX) ? (int) strlen(RECORD_SUFFIX) : 0;
+                r = asprintf(&name, "%.*s_recovered" RECORD_SUFFIX, length, bag->path);
         }
         return r < 0 ? NULL : name;
 }
@@ -470,7 +454,7 @@ static int recover_in_place(const struct bag *bag) {
         uint64_t messages;
         int code = CLI_FAILURE;
 
-        if (ends_in(bag->path, RECORD_ACTIVE)) {
+        if (record_ends_in(bag->path, RECORD_ACTIVE)) {
                 cli_error(bag->cli,
                           "'%s' gets its name once it is whole: recover it without --in-place",
                           bag->path);

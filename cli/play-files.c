@@ -9,22 +9,15 @@
 
 #include "subscribers/record/record.h"
 
-#define SUFFIX ".mcap"
-
 static int no_memory(const struct cli *cli) {
         cli_error(cli, "out of memory");
         return CLI_FAILURE;
 }
 
-static bool ends_in(const char *name, const char *end) {
-        size_t length = strlen(name), end_length = strlen(end);
-
-        return length > end_length && !strcmp(name + length - end_length, end);
-}
-
 static int is_candidate(const struct dirent *entry) {
         return *entry->d_name != '.' &&
-               (ends_in(entry->d_name, SUFFIX) || ends_in(entry->d_name, SUFFIX RECORD_ACTIVE));
+               (record_ends_in(entry->d_name, RECORD_SUFFIX) ||
+                record_ends_in(entry->d_name, RECORD_SUFFIX RECORD_ACTIVE));
 }
 
 /* Takes the path, which may be NULL. */
@@ -51,7 +44,7 @@ consider(const struct cli *cli, struct play_files *files, const char *directory,
             0) {
                 return no_memory(cli);
         }
-        if (ends_in(name, RECORD_ACTIVE)) {
+        if (record_ends_in(name, RECORD_ACTIVE)) {
                 cli_error(cli,
                           "'%s' is not played: a recorder writes it, or was killed; slipring bag "
                           "recover makes a file of it",
@@ -83,7 +76,7 @@ static int add_directory(const struct cli *cli, struct play_files *files, const 
                 cli_error(cli,
                           "'%s' has no %s file; of a bag that is stored otherwise, ros2 bag "
                           "convert makes one",
-                          directory, SUFFIX);
+                          directory, RECORD_SUFFIX);
                 code = CLI_FAILURE;
         }
         return code;

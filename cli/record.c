@@ -23,8 +23,6 @@
 #include "subscribers/record/record.h"
 #include "subscribers/selection.h"
 
-#define SUFFIX ".mcap"
-
 struct record {
         struct cli *cli;
         const char *output;
@@ -284,7 +282,7 @@ static bool names_file(const char *output) {
         const char *slash = strrchr(output, '/'), *name = slash ? slash + 1 : output;
 
         return *name && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-               strcmp(name, SUFFIX) != 0;
+               strcmp(name, RECORD_SUFFIX) != 0;
 }
 
 static bool check(const struct record *record, struct record_options *options) {
@@ -329,8 +327,8 @@ static int set_name(struct record *record) {
                 return asprintf(&record->name, "%s_%s", bus ? bus + 1 : record->bus, clock);
         }
         length = strlen(record->output);
-        if (length > strlen(SUFFIX) && !strcmp(record->output + length - strlen(SUFFIX), SUFFIX)) {
-                length -= strlen(SUFFIX);
+        if (record_ends_in(record->output, RECORD_SUFFIX)) {
+                length -= strlen(RECORD_SUFFIX);
         }
         return asprintf(&record->name, "%.*s", (int) length, record->output);
 }

@@ -96,6 +96,10 @@ int mcap_file_open(struct mcap_file *file,
         if (fstat(fd, &status) < 0) {
                 return mcap_error_set(reterr, -errno, "%s: %s", name, strerror(errno));
         }
+        if (S_ISDIR(status.st_mode)) {
+                return mcap_error_set(reterr, -EINVAL,
+                                      "%s: a directory; name one of the .mcap files in it", name);
+        }
         if (!S_ISREG(status.st_mode)) {
                 return mcap_error_set(reterr, -EINVAL, "%s: not a regular file", name);
         }

@@ -17,7 +17,7 @@
 #include "mcap/recover.h"
 #include "subscribers/record/recorder.h"
 
-#define ENDING ".mcap" RECORD_ACTIVE
+#define ENDING RECORD_SUFFIX RECORD_ACTIVE
 #define RECOVERING ".recovering"
 
 struct leftover {
@@ -137,6 +137,12 @@ static void look_at(struct leftover *leftover, const char *directory, const char
         }
 }
 
+bool record_ends_in(const char *name, const char *ending) {
+        size_t length = strlen(name), end = strlen(ending);
+
+        return length > end && !strcmp(name + length - end, ending);
+}
+
 void record_recover(const char *directory,
                     void (*note)(void *userdata, const char *text),
                     void *userdata) {
@@ -145,10 +151,7 @@ void record_recover(const char *directory,
         struct dirent *entry;
 
         while (stream && (entry = readdir(stream))) {
-                size_t length = strlen(entry->d_name);
-
-                if (length > strlen(ENDING) &&
-                    !strcmp(entry->d_name + length - strlen(ENDING), ENDING)) {
+                if (record_ends_in(entry->d_name, ENDING)) {
                         look_at(&leftover, directory, entry->d_name);
                 }
         }

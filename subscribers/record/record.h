@@ -20,7 +20,12 @@
  * writes it.
  */
 
+/* What the name of a file ends in, and what follows until it is whole. */
+#define RECORD_SUFFIX ".mcap"
 #define RECORD_ACTIVE ".active"
+
+/* record_ends_in() - does the name of a file end in this, behind something else? */
+bool record_ends_in(const char *name, const char *ending);
 
 struct slipring_type;
 
